@@ -154,16 +154,13 @@ class Delivered(Event, tag="delivered"):
 
 
 class HandlerStarted(Event, tag="handler-started"):
-    """An invocation begins."""
+    """An invocation begins. Where the handler's source is, `GraphInfo` says (`handler` is `HandlerInfo.name`)."""
 
     kind: ClassVar[str] = "handler-started"
 
     inv: int
     executor: str
     handler: str
-    file: str
-    line: int
-    runs: Literal["task", "thread", "workflow"]
 
 
 class HandlerEnded(Event, tag="handler-ended"):
