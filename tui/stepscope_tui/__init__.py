@@ -1,0 +1,1 @@
+"""Stepscope's terminal debugger and its command line."""

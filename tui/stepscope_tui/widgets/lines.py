@@ -1,0 +1,336 @@
+"""A list of any length of which only the visible rows are ever made: the base of the log, the trees and the tables.
+
+Rows come from a provider and are drawn through Textual's line API. Moving the cursor repaints two lines; scrolling
+repaints from a cache of strips. The view scrolls itself and draws its own scroll bar in its last column, because a
+native scroll view takes part in layout: each change of the number of rows would lay out the whole screen again.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, TypeAlias
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.cache import LRUCache
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from stepscope_tui.looks import looks_of
+
+Motion: TypeAlias = Literal["up", "down", "left", "right", "page-up", "page-down", "top", "bottom", "open", "close"]
+"""What the movement keys ask of the focused panel."""
+
+_WHEEL_ROWS = 3
+_CACHED_STRIPS = 2048
+
+
+class Rows(Protocol):
+    """What a `LineView` shows. Both must be cheap; `row` is called for visible rows only."""
+
+    @property
+    def count(self) -> int:
+        """How many rows there are now."""
+        ...
+
+    def row(self, index: int) -> Text:
+        """One line for the row `index`, 0 <= index < count; without newlines, made of safe text."""
+        ...
+
+
+class ListRows:
+    """Rows that are already there."""
+
+    def __init__(self, texts: list[Text]) -> None:
+        """`texts`: one for each row."""
+        self.texts = texts
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.texts)
+
+    def row(self, index: int) -> Text:
+        """The row itself."""
+        return self.texts[index]
+
+
+class LineView(Widget, can_focus=True, inherit_bindings=False):
+    """A virtual list with a cursor row.
+
+    Subclasses override `motion`, or handle `Moved` (the person moved the cursor) and `Chosen` (Enter, or a click on
+    the cursor's row).
+    """
+
+    ALLOW_SELECT = False
+
+    DEFAULT_CSS = """
+    LineView { height: 1fr; width: 1fr; }
+    """
+
+    class Moved(Message):
+        """The person moved the cursor to `row`."""
+
+        def __init__(self, view: LineView, row: int) -> None:
+            """`view`: which list."""
+            super().__init__()
+            self.view = view
+            self.row = row
+
+        @property
+        def control(self) -> LineView:
+            """The list it happened in."""
+            return self.view
+
+    class Chosen(Moved):
+        """The person opened `row`."""
+
+    def __init__(
+        self,
+        rows: Rows | None = None,
+        *,
+        cursor: bool = True,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """`cursor`: whether there is a cursor row (with its mark in the first column), or only scrolling."""
+        super().__init__(name=name, id=id, classes=classes)
+        self._rows: Rows = rows if rows is not None else ListRows([])
+        self._has_cursor = cursor
+        self._cursor = 0
+        self._top = 0
+        self._strips: LRUCache[tuple[int, int, Style], Strip] = LRUCache(_CACHED_STRIPS)
+        self._bar: tuple[int, int] = (0, 0)
+        self._dragging = False
+
+    # what is shown
+
+    @property
+    def rows(self) -> Rows:
+        """The provider."""
+        return self._rows
+
+    @property
+    def cursor(self) -> int:
+        """Row of the cursor; 0 when there are no rows."""
+        return self._cursor
+
+    @property
+    def top(self) -> int:
+        """First visible row."""
+        return self._top
+
+    @property
+    def page(self) -> int:
+        """How many rows are visible."""
+        return max(1, self.size.height)
+
+    def set_rows(self, rows: Rows, *, cursor: int | None = None) -> None:
+        """Show other rows. The cursor goes to `cursor`, or stays where it was as far as there are rows."""
+        self._rows = rows
+        self._strips.clear()
+        self._cursor = self._clamped(self._cursor if cursor is None else cursor)
+        self._top = self._top_for(self._cursor)
+        self.refresh()
+
+    def invalidate(self, first: int = 0, last: int | None = None) -> None:
+        """Rows `first` to `last` (inclusive; None: to the end) have changed, or their number has."""
+        if first == 0 and last is None:
+            self._strips.clear()
+        else:
+            cached = list(self._strips.keys())
+            for key in cached:
+                if key[0] >= first and (last is None or key[0] <= last):
+                    self._strips.discard(key)
+        before = self._cursor, self._top
+        self._cursor = self._clamped(self._cursor)
+        self._top = self._top_for(self._cursor) if before[0] != self._cursor else self._clamped_top(self._top)
+        end = self._top + self.page - 1
+        low, high = max(first, self._top), end if last is None else min(last, end)
+        if before != (self._cursor, self._top) or self._bar != self._thumb():
+            self.refresh()
+        elif low <= high:
+            self.refresh(Region(0, low - self._top, self.size.width, high - low + 1))
+
+    def move_cursor(self, row: int, *, centre: bool = False) -> bool:
+        """Put the cursor on `row` (clamped) and scroll it into view; says whether it moved. Posts nothing."""
+        row = self._clamped(row)
+        old, self._cursor = self._cursor, row
+        top = self._top_for(row, centre=centre)
+        if top != self._top:
+            self._top = top
+            self.refresh()
+        elif row != old:
+            width = self.size.width
+            self.refresh(Region(0, old - top, width, 1), Region(0, row - top, width, 1))
+        return row != old
+
+    def scroll_rows(self, by: int) -> None:
+        """Scroll by so many rows without moving the cursor."""
+        top = self._clamped_top(self._top + by)
+        if top != self._top:
+            self._top = top
+            self.refresh()
+
+    def motion(self, motion: Motion) -> bool:
+        """What a movement key does here; False if it means nothing to this list."""
+        if not self._has_cursor:
+            steps = {"up": -1, "down": 1, "page-up": 1 - self.page, "page-down": self.page - 1}
+            count = self._rows.count
+            steps |= {"top": -count, "bottom": count}
+            if motion not in steps:
+                return False
+            self.scroll_rows(steps[motion])
+            return True
+        targets = {
+            "up": self._cursor - 1,
+            "down": self._cursor + 1,
+            "page-up": self._cursor - max(1, self.page - 1),
+            "page-down": self._cursor + max(1, self.page - 1),
+            "top": 0,
+            "bottom": self._rows.count - 1,
+        }
+        if motion == "open":
+            if self._rows.count:
+                self.post_message(self.Chosen(self, self._cursor))
+            return True
+        if motion not in targets:
+            return False
+        if self.move_cursor(targets[motion]):
+            self.post_message(self.Moved(self, self._cursor))
+        return True
+
+    # drawing
+
+    def render_line(self, y: int) -> Strip:
+        """One visible line: mark, row, scroll bar."""
+        width = self.size.width
+        index = self._top + y
+        base = self.rich_style
+        self._bar = thumb = self._thumb()
+        if index >= self._rows.count:
+            return Strip.blank(width, base)
+        room = width - (1 if self._has_cursor else 0) - (1 if thumb[1] else 0)
+        strip = self._strip(index, room, base)
+        segments: list[Segment] = []
+        if self._has_cursor:
+            at = index == self._cursor
+            if at:
+                strip = strip.apply_style(self._cursor_style())
+            glyph = looks_of(self).glyph("cursor") if at else " "
+            segments.append(Segment(glyph, base + Style(bold=self.has_focus) if at else base))
+        segments.extend(strip)
+        if thumb[1]:
+            segments.append(self._bar_segment(y, thumb, base))
+        return Strip(segments, width)
+
+    def _strip(self, index: int, room: int, base: Style) -> Strip:
+        strip = self._strips.get((index, room, base))
+        if strip is None:
+            text = self._rows.row(index)
+            if text.cell_len > room:
+                text = text.copy()
+                text.truncate(max(0, room), overflow="crop" if looks_of(self).ascii else "ellipsis")
+            segments = Segment.apply_style(text.render(self.app.console, end=""), base)
+            strip = Strip(Segment.simplify(segments)).adjust_cell_length(max(0, room), base)
+            self._strips[(index, room, base)] = strip
+        return strip
+
+    def _cursor_style(self) -> Style:
+        return Style.parse("on #1f4b7a" if self.has_focus else "on #2b3440")
+
+    def _thumb(self) -> tuple[int, int]:
+        """First line and height of the scroll bar's thumb; height 0 when all rows fit."""
+        height, count = self.page, self._rows.count
+        if count <= height:
+            return 0, 0
+        size = max(1, height * height // count)
+        span = count - height
+        return (height - size) * min(self._top, span) // span, size
+
+    def _bar_segment(self, y: int, thumb: tuple[int, int], base: Style) -> Segment:
+        looks = looks_of(self)
+        inside = thumb[0] <= y < thumb[0] + thumb[1]
+        glyph = ("#" if looks.ascii else "█") if inside else ("|" if looks.ascii else "│")
+        return Segment(glyph, base + Style.parse("#5a6675" if inside else looks.style("rule")))
+
+    # where things are
+
+    def _clamped(self, row: int) -> int:
+        return max(0, min(row, self._rows.count - 1))
+
+    def _clamped_top(self, top: int) -> int:
+        return max(0, min(top, self._rows.count - self.page))
+
+    def _top_for(self, row: int, *, centre: bool = False) -> int:
+        top, page = self._top, self.page
+        if not self._has_cursor:
+            return self._clamped_top(top)
+        if row < top - page or row >= top + 2 * page or (centre and not top <= row < top + page):
+            return self._clamped_top(row - page // 2)
+        return self._clamped_top(min(max(top, row - page + 1), row))
+
+    # Textual's events
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep the cursor in view at the new size."""
+        self._strips.clear()
+        self._top = self._top_for(self._cursor)
+
+    def on_focus(self) -> None:
+        """The cursor's mark shows the focus."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The cursor's mark shows the focus."""
+        self.refresh()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll."""
+        event.stop()
+        self.scroll_rows(_WHEEL_ROWS)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll."""
+        event.stop()
+        self.scroll_rows(-_WHEEL_ROWS)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Drag the scroll bar."""
+        if self._thumb()[1] and event.x == self.size.width - 1:
+            event.stop()
+            self._dragging = True
+            self.capture_mouse()
+            self._drag_to(event.y)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Drag the scroll bar."""
+        if self._dragging:
+            event.stop()
+            self._drag_to(event.y)
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Let the scroll bar go."""
+        if self._dragging:
+            event.stop()
+            self._dragging = False
+            self.release_mouse()
+
+    def _drag_to(self, y: int) -> None:
+        span = max(1, self.page - 1)
+        self.scroll_rows((self._rows.count - self.page) * max(0, min(y, span)) // span - self._top)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; one on the cursor's row opens it."""
+        row = self._top + event.y
+        if row >= self._rows.count or not self._has_cursor or (self._thumb()[1] and event.x == self.size.width - 1):
+            return
+        event.stop()
+        if self.move_cursor(row):
+            self.post_message(self.Moved(self, row))
+        else:
+            self.post_message(self.Chosen(self, row))
