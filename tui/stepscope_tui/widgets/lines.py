@@ -278,7 +278,6 @@ class LineView(Widget, can_focus=True, inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """Keep the cursor in view at the new size."""
-        self._strips.clear()
         self._top = self._top_for(self._cursor)
 
     def on_focus(self) -> None:
