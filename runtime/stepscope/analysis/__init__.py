@@ -1,0 +1,6 @@
+"""What a recorded run tells: pure functions over its events, needing neither a file nor a screen."""
+
+from .findings import check_events
+from .lost_updates import lost_updates
+
+__all__ = ["check_events", "lost_updates"]

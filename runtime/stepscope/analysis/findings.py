@@ -1,0 +1,26 @@
+"""All findings of one run, in one list: what the runtime reported while it ran, and what its events show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stepscope.events import AnyEvent, Found, RunStarted
+from stepscope.findings import Finding, of_event
+
+from .lost_updates import lost_updates
+
+
+def check_events(events: Iterable[AnyEvent]) -> list[Finding]:
+    """What is wrong with one run, its sub-workflows included: sorted by culprit (`seqs`), each finding once.
+
+    `events` are one run's, in `seq` order. Two findings of one kind about the same events, executors and keys are
+    one; the runtime's words are then kept.
+    """
+    seen = list(events)
+    run_id = next((event.run_id for event in seen if isinstance(event, RunStarted) and event.scope == 0), "")
+    reported = [of_event(event, run_id) for event in seen if isinstance(event, Found)]
+    unique: dict[object, Finding] = {}
+    for finding in [*reported, *lost_updates(seen)]:
+        about = tuple(sorted(finding.executors)), tuple(finding.keys), tuple(finding.locks)
+        unique.setdefault((finding.kind, tuple(sorted(finding.seqs)), about), finding)
+    return sorted(unique.values(), key=lambda finding: (finding.seqs, finding.kind, finding.message))
