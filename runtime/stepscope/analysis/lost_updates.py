@@ -192,11 +192,10 @@ class _Scope:
 
 def _restored(versions: list[_Version], value: Value | None) -> int:
     """Which version an undo gave back: the one found on entry, unless an inner block's undo gave a later one."""
-    first = versions[0].write
-    if first is None or first.new != value:
-        for i in range(len(versions) - 1, 0, -1):
-            write = versions[i].write
-            if write is not None and write.new == value:
+    own = [version.write for version in versions[1:] if version.write is not None]
+    if own and own[0].old != value:
+        for i in range(len(own), 0, -1):
+            if own[i - 1].new == value:
                 return i
     return 0
 
