@@ -115,7 +115,9 @@ def _field(kind: type[Event], field: str, hint: Any, attribute: str) -> Field:
 
 def _hints(kind: type[Event]) -> list[tuple[str, Any]]:
     hints = get_type_hints(kind)
-    return [(name, hints[name]) for name in kind.__struct_fields__ if name not in _ALWAYS and not _is_error(hints[name])]
+    return [
+        (name, hints[name]) for name in kind.__struct_fields__ if name not in _ALWAYS and not _is_error(hints[name])
+    ]
 
 
 @cache
@@ -127,13 +129,14 @@ def opening_fields(kind: type[Event]) -> tuple[Field, ...]:
 @cache
 def closing_fields(kind: type[Event], opened_by: type[Event]) -> tuple[Field, ...]:
     """How an event that closes a span is written on it, next to the one that opened it."""
-    taken = {field.attribute for field in opening_fields(opened_by)}
+    taken = {field.attribute for field in opening_fields(opened_by)} | {names.PREFIX + "line"}
     shared = _WITH_PARTNER | (set() if opened_by is RunStarted else {"superstep"})
-    return tuple(
-        _field(kind, name, hint, names.PREFIX + names.END + name if names.PREFIX + name in taken or name == "line" else names.PREFIX + name)
-        for name, hint in _hints(kind)
-        if name not in shared
-    )
+    fields = []
+    for name, hint in _hints(kind):
+        if name not in shared:
+            end = names.END if names.PREFIX + name in taken else ""
+            fields.append(_field(kind, name, hint, names.PREFIX + end + name))
+    return tuple(fields)
 
 
 def write_fields(event: Event, fields: tuple[Field, ...], into: Attributes) -> None:
@@ -155,5 +158,7 @@ def read_fields(fields: tuple[Field, ...], attributes: Mapping[str, Any]) -> dic
         try:
             found[one.field] = one.absent() if raw is None else one.read(raw)
         except (TypeError, ValueError):
-            raise WorkflowError(f"the attribute {one.attribute!r} of a span holds {raw!r}, which is not its type.") from None
+            raise WorkflowError(
+                f"the attribute {one.attribute!r} of a span holds {raw!r}, which is not its type."
+            ) from None
     return found

@@ -49,7 +49,7 @@ def feed(tree: SpanTree, event: ev.Event) -> None:
 
 
 def default_resource() -> Resource:
-    """Resource of spans that no tracer provider gives one: the environment's, as service `stepscope` if it names none."""
+    """Resource of spans without a tracer provider: the environment's, as service `stepscope` where it names none."""
     return Resource.create({"service.name": SCOPE_NAME}).merge(OTELResourceDetector().detect())
 
 

@@ -17,19 +17,17 @@ SpanEvents = Iterable[tuple[str, Mapping[str, Any]]]
 
 def _event(
     kind: type[Event],
-    seq: int,
-    t: int,
+    known: Mapping[str, Any],
     fields: tuple[Field, ...],
     attributes: Mapping[str, Any],
     span_events: SpanEvents,
-    known: Mapping[str, Any],
 ) -> Event:
     values = {**known, **read_fields(fields, attributes)}
     where = error_field(kind)
     if where is not None:
         errors = errors_of(span_events)
         values[where[0]] = errors if where[1] else errors[0] if errors else None
-    return kind(seq=seq, t=t, **values)
+    return kind(**values)
 
 
 def _kind(attributes: Mapping[str, Any], attribute: str) -> type[Event]:
@@ -48,19 +46,14 @@ def events_of_span(attributes: Mapping[str, Any], span_events: SpanEvents) -> li
     """
     try:
         opener = _kind(attributes, names.EVENT)
-        fields = opening_fields(opener)
-        first = _event(
-            opener, int(attributes[names.SEQ]), int(attributes[names.T]), fields, attributes, span_events, {}
-        )  # fmt: skip
+        place = {"seq": int(attributes[names.SEQ]), "t": int(attributes[names.T])}
+        first = _event(opener, place, opening_fields(opener), attributes, span_events)
         if names.END_EVENT not in attributes:
             return [first]
         closer = _kind(attributes, names.END_EVENT)
-        shared = {name: getattr(first, name) for name in closer.__struct_fields__ if hasattr(first, name)}
-        closing = closing_fields(closer, opener)
-        known = {name: held for name, held in shared.items() if name not in ("seq", "t")}
-        second = _event(
-            closer, int(attributes[names.END_SEQ]), int(attributes[names.END_T]), closing, attributes, span_events, known
-        )  # fmt: skip
+        known = {name: getattr(first, name) for name in closer.__struct_fields__ if hasattr(first, name)}
+        known |= {"seq": int(attributes[names.END_SEQ]), "t": int(attributes[names.END_T])}
+        second = _event(closer, known, closing_fields(closer, opener), attributes, span_events)
     except (KeyError, ValueError) as error:
         raise WorkflowError(f"a span lacks what its event needs: {error}; was it cut by a receiver's limit?") from None
     return [first, second]

@@ -114,4 +114,3 @@ class WorkflowSpan(ReadableSpan, Span):
 
     def end(self, end_time: int | None = None) -> None:
         """Do nothing: the run's events end a span, at their own times."""
-

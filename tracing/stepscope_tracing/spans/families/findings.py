@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from stepscope.events import Found
-
-from .. import names
-from ..tree import SpanTree
+from stepscope_tracing.spans import names
+from stepscope_tracing.spans.tree import SpanTree
 
 
 def found(tree: SpanTree, event: Found) -> None:

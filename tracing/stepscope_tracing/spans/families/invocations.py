@@ -8,9 +8,9 @@ from __future__ import annotations
 from opentelemetry.trace import Link, SpanKind
 
 from stepscope.events import Delivered, HandlerEnded, HandlerStarted
+from stepscope_tracing.spans import names
+from stepscope_tracing.spans.tree import Invocation, Scope, SpanTree
 
-from .. import names
-from ..tree import Invocation, Scope, SpanTree
 from .locks import wait_is_over
 
 

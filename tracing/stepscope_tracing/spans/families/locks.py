@@ -7,9 +7,8 @@ operation's own read or write), which has its own span, or with the invocation.
 from __future__ import annotations
 
 from stepscope.events import Event, LockAcquired, LockReleased, LockWaiting
-
-from .. import names
-from ..tree import SpanTree
+from stepscope_tracing.spans import names
+from stepscope_tracing.spans.tree import SpanTree
 
 
 def waiting(tree: SpanTree, event: LockWaiting) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from opentelemetry.trace import Link, SpanKind
 
 from stepscope.events import Dropped, OutputYielded, Routed, Sent
-
-from .. import names
-from ..tree import SpanTree
+from stepscope_tracing.spans import names
+from stepscope_tracing.spans.tree import SpanTree
 
 
 def sent(tree: SpanTree, event: Sent) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from stepscope.events import RunEnded, RunStarted
-
-from .. import names
-from ..tree import Scope, SpanTree
+from stepscope_tracing.spans import names
+from stepscope_tracing.spans.tree import Scope, SpanTree
 
 
 def started(tree: SpanTree, event: RunStarted) -> None:

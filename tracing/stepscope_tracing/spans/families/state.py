@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stepscope.events import StateRead, StateWritten
+from stepscope_tracing.spans import names
+from stepscope_tracing.spans.tree import SpanTree
 
-from .. import names
-from ..tree import SpanTree
 from .locks import wait_is_over
 
 

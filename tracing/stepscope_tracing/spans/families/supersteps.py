@@ -6,9 +6,8 @@ A ``barrier`` span lasts from the first executor's arrival to the commit, which 
 from __future__ import annotations
 
 from stepscope.events import BarrierArrived, Committed, SuperstepCompleted, SuperstepFailed, SuperstepStarted
-
-from .. import names
-from ..tree import SpanTree
+from stepscope_tracing.spans import names
+from stepscope_tracing.spans.tree import SpanTree
 
 
 def started(tree: SpanTree, event: SuperstepStarted) -> None:
