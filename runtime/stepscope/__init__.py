@@ -1,0 +1,53 @@
+"""Stepscope's runtime: superstep workflows whose concurrency semantics are written down and tested."""
+
+from .api.builder import WorkflowBuilder
+from .api.context import WorkflowContext
+from .api.edges import Case, Default
+from .api.executor import Executor, FunctionExecutor, executor, handler
+from .api.validate import WorkflowWarning
+from .api.workflow import Workflow, WorkflowExecutor
+from .drivers.session import WorkflowResult
+from .drivers.streaming import WorkflowEvent
+from .errors import (
+    ConvergenceError,
+    DeadlockError,
+    DroppedMessageError,
+    StarvedFanInError,
+    StateConflictError,
+    StateUsageError,
+    SuperstepError,
+    SuperstepOverError,
+    UnstorableValueError,
+    WorkflowError,
+)
+from .findings import Finding
+from .statekey import StateKey, last
+
+__all__ = [
+    "Case",
+    "ConvergenceError",
+    "DeadlockError",
+    "Default",
+    "DroppedMessageError",
+    "Executor",
+    "Finding",
+    "FunctionExecutor",
+    "StarvedFanInError",
+    "StateConflictError",
+    "StateKey",
+    "StateUsageError",
+    "SuperstepError",
+    "SuperstepOverError",
+    "UnstorableValueError",
+    "Workflow",
+    "WorkflowBuilder",
+    "WorkflowContext",
+    "WorkflowError",
+    "WorkflowEvent",
+    "WorkflowExecutor",
+    "WorkflowResult",
+    "WorkflowWarning",
+    "executor",
+    "handler",
+    "last",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 
 class WorkflowError(Exception):
@@ -81,9 +80,13 @@ class DroppedMessageError(WorkflowError):
     """A message had no route or no handler, in a strict run (ORD-8)."""
 
 
-@cache
+_mixed: dict[type[WorkflowError], type[SuperstepError]] = {}
+
+
 def _both(kind: type[WorkflowError]) -> type[SuperstepError]:
-    return type(f"Superstep{kind.__name__}", (SuperstepError, kind), {"__module__": __name__})
+    if kind not in _mixed:
+        _mixed[kind] = type(f"Superstep{kind.__name__}", (SuperstepError, kind), {"__module__": __name__})
+    return _mixed[kind]
 
 
 def superstep_error(message: str, failures: Sequence[Exception], superstep: int) -> SuperstepError:

@@ -101,7 +101,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="k
     superstep: int
 
 
-class RunStarted(Event, tag="run-started"):
+class RunStarted(Event, tag="run-started", frozen=True):
     """First event of a run, and of each sub-workflow's run (scope is not 0 there). `superstep` is 0."""
 
     kind: ClassVar[str] = "run-started"
@@ -119,7 +119,7 @@ class RunStarted(Event, tag="run-started"):
     python: str = ""
 
 
-class RunEnded(Event, tag="run-ended"):
+class RunEnded(Event, tag="run-ended", frozen=True):
     """Last event of a run."""
 
     kind: ClassVar[str] = "run-ended"
@@ -130,7 +130,7 @@ class RunEnded(Event, tag="run-ended"):
     error: ErrorInfo | None = None
 
 
-class SuperstepStarted(Event, tag="superstep-started"):
+class SuperstepStarted(Event, tag="superstep-started", frozen=True):
     """Barrier k-1 is behind us; these executors have a non-empty inbox, in rank order (ORD-7)."""
 
     kind: ClassVar[str] = "superstep-started"
@@ -139,7 +139,7 @@ class SuperstepStarted(Event, tag="superstep-started"):
     deliveries: int
 
 
-class Delivered(Event, tag="delivered"):
+class Delivered(Event, tag="delivered", frozen=True):
     """A payload lies in an inbox. `position` is its place there, from 0 (ORD-2); `group` is a fan-in's (ORD-4)."""
 
     kind: ClassVar[str] = "delivered"
@@ -153,7 +153,7 @@ class Delivered(Event, tag="delivered"):
     group: bool
 
 
-class HandlerStarted(Event, tag="handler-started"):
+class HandlerStarted(Event, tag="handler-started", frozen=True):
     """An invocation begins. Where the handler's source is, `GraphInfo` says (`handler` is `HandlerInfo.name`)."""
 
     kind: ClassVar[str] = "handler-started"
@@ -163,7 +163,7 @@ class HandlerStarted(Event, tag="handler-started"):
     handler: str
 
 
-class HandlerEnded(Event, tag="handler-ended"):
+class HandlerEnded(Event, tag="handler-ended", frozen=True):
     """An invocation has its terminal outcome (BAR-3)."""
 
     kind: ClassVar[str] = "handler-ended"
@@ -174,7 +174,7 @@ class HandlerEnded(Event, tag="handler-ended"):
     error: ErrorInfo | None = None
 
 
-class Sent(Event, tag="sent"):
+class Sent(Event, tag="sent", frozen=True):
     """A handler sent a message; it is routed at the barrier. `number` counts the executor's sends of the superstep."""
 
     kind: ClassVar[str] = "sent"
@@ -188,7 +188,7 @@ class Sent(Event, tag="sent"):
     line: int
 
 
-class Routed(Event, tag="routed"):
+class Routed(Event, tag="routed", frozen=True):
     """What one edge group did with one message, at the barrier, and why (ORD-8)."""
 
     kind: ClassVar[str] = "routed"
@@ -201,7 +201,7 @@ class Routed(Event, tag="routed"):
     reason: str
 
 
-class Dropped(Event, tag="dropped"):
+class Dropped(Event, tag="dropped", frozen=True):
     """No edge took the message (ORD-8). Only `no-route` and `no-handler` are findings."""
 
     kind: ClassVar[str] = "dropped"
@@ -213,7 +213,7 @@ class Dropped(Event, tag="dropped"):
     reason: str
 
 
-class StateRead(Event, tag="state-read"):
+class StateRead(Event, tag="state-read", frozen=True):
     """`get` gave `value`; None means the key was absent and the default was given."""
 
     kind: ClassVar[str] = "state-read"
@@ -226,7 +226,7 @@ class StateRead(Event, tag="state-read"):
     line: int
 
 
-class StateWritten(Event, tag="state-written"):
+class StateWritten(Event, tag="state-written", frozen=True):
     """A write, as its own executor sees it: a live key's at once, others at the barrier (STA-1, STA-4).
 
     `op` is "undo" where a hold block or a failed superstep took a live write back (STA-6, BAR-3);
@@ -246,7 +246,7 @@ class StateWritten(Event, tag="state-written"):
     given: Value | None = None
 
 
-class LockWaiting(Event, tag="lock-waiting"):
+class LockWaiting(Event, tag="lock-waiting", frozen=True):
     """An operation has to wait for a held key. `queue` are the invocations before it, first first."""
 
     kind: ClassVar[str] = "lock-waiting"
@@ -261,7 +261,7 @@ class LockWaiting(Event, tag="lock-waiting"):
     line: int
 
 
-class LockAcquired(Event, tag="lock-acquired"):
+class LockAcquired(Event, tag="lock-acquired", frozen=True):
     """A key is held from here (STA-5). `waited` tells whether a `LockWaiting` came before."""
 
     kind: ClassVar[str] = "lock-acquired"
@@ -273,7 +273,7 @@ class LockAcquired(Event, tag="lock-acquired"):
     line: int
 
 
-class LockReleased(Event, tag="lock-released"):
+class LockReleased(Event, tag="lock-released", frozen=True):
     """A key is no longer held. `next` is the invocation it was handed to, 0 for none; `queue` who still waits."""
 
     kind: ClassVar[str] = "lock-released"
@@ -287,7 +287,7 @@ class LockReleased(Event, tag="lock-released"):
     line: int
 
 
-class EffectStarted(Event, tag="effect-started"):
+class EffectStarted(Event, tag="effect-started", frozen=True):
     """A handler asked for an effect; `number` counts the invocation's effects, from 1 (DET-3)."""
 
     kind: ClassVar[str] = "effect-started"
@@ -299,7 +299,7 @@ class EffectStarted(Event, tag="effect-started"):
     line: int
 
 
-class EffectEnded(Event, tag="effect-ended"):
+class EffectEnded(Event, tag="effect-ended", frozen=True):
     """An effect's result was admitted (DET-3)."""
 
     kind: ClassVar[str] = "effect-ended"
@@ -312,7 +312,7 @@ class EffectEnded(Event, tag="effect-ended"):
     error: ErrorInfo | None = None
 
 
-class OutputYielded(Event, tag="output"):
+class OutputYielded(Event, tag="output", frozen=True):
     """`yield_output`; provisional until the superstep commits (BAR-7). `number` counts the executor's, from 0."""
 
     kind: ClassVar[str] = "output"
@@ -324,7 +324,7 @@ class OutputYielded(Event, tag="output"):
     line: int
 
 
-class BarrierArrived(Event, tag="barrier-arrived"):
+class BarrierArrived(Event, tag="barrier-arrived", frozen=True):
     """An executor has handled its whole inbox; `waiting` others of the superstep have not yet."""
 
     kind: ClassVar[str] = "barrier-arrived"
@@ -333,7 +333,7 @@ class BarrierArrived(Event, tag="barrier-arrived"):
     waiting: int
 
 
-class Committed(Event, tag="committed"):
+class Committed(Event, tag="committed", frozen=True):
     """The barrier's commit: every key that changed hands, in key order (BAR-1)."""
 
     kind: ClassVar[str] = "committed"
@@ -343,13 +343,13 @@ class Committed(Event, tag="committed"):
     outputs: int
 
 
-class SuperstepCompleted(Event, tag="superstep-completed"):
+class SuperstepCompleted(Event, tag="superstep-completed", frozen=True):
     """The superstep is over and committed."""
 
     kind: ClassVar[str] = "superstep-completed"
 
 
-class SuperstepFailed(Event, tag="superstep-failed"):
+class SuperstepFailed(Event, tag="superstep-failed", frozen=True):
     """Nothing of the superstep was committed (BAR-3). `reverted` are live keys: `old` as it was, `new` restored."""
 
     kind: ClassVar[str] = "superstep-failed"
@@ -358,7 +358,7 @@ class SuperstepFailed(Event, tag="superstep-failed"):
     reverted: list[Change]
 
 
-class Found(Event, tag="finding"):
+class Found(Event, tag="finding", frozen=True):
     """The runtime reports something; see `findings.Finding`, which this carries."""
 
     kind: ClassVar[str] = "finding"

@@ -33,7 +33,7 @@ class RunSink(Protocol):
         ...
 
     def flush(self, *, barrier: bool) -> None:
-        """Offered at each barrier, and every 50 ms inside long supersteps: write what is due."""
+        """Offered at each barrier, and every 20 ms inside long supersteps: write what is due."""
         ...
 
     def close(self) -> None:
@@ -85,7 +85,9 @@ def observers_for(record: Record) -> list[Observer]:
 def _open(path: str) -> Observer:
     found = list(entry_points(group="stepscope.recorders"))
     if not found:
-        raise WorkflowError(f"cannot record to {path!r}: no recorder is installed; install the 'stepscope' package whole.")
+        raise WorkflowError(
+            f"cannot record to {path!r}: no recorder is installed; install the 'stepscope' package whole."
+        )
     observer = found[0].load()(path)
     assert isinstance(observer, Observer)
     return observer

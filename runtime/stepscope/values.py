@@ -16,7 +16,7 @@ import datetime as dt
 import decimal
 import enum
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -64,12 +64,7 @@ def _str(value: str) -> Tree:
 def _dict(value: dict[Any, Any], path: str, depth: int) -> Tree:
     if all(type(k) is str and k[:1] != "$" and k.isascii() for k in value):
         return {k: v if type(v) in _PLAIN else _tree(v, f"{path}.{k}", depth) for k, v in value.items()}
-    return {
-        "$dict": [
-            [_tree(k, f"{path}.keys()", depth), _tree(v, f"{path}[{k!r}]", depth)]
-            for k, v in value.items()
-        ]
-    }
+    return {"$dict": [[_tree(k, f"{path}.keys()", depth), _tree(v, f"{path}[{k!r}]", depth)] for k, v in value.items()]}
 
 
 def _items(value: Any, path: str, depth: int) -> list[Tree]:
@@ -155,7 +150,7 @@ def isolate(value: Any) -> Any:
                 object.__setattr__(copy, field.name, isolate(getattr(value, field.name)))
         return copy
     if isinstance(value, tuple):
-        return cls._make(map(isolate, value))  # type: ignore[attr-defined]
+        return cls._make(map(isolate, value))
     return value.model_copy(deep=True)
 
 
@@ -199,12 +194,27 @@ class Value:
         self._object = obj
         return self
 
+    @classmethod
+    def group(cls, members: Sequence[Value]) -> Value:
+        """The list of these values, as a fan-in delivers it (ORD-4), without encoding them again."""
+        n = len(members)
+        head = bytes((0x90 | n,)) if n < 16 else b"\xdc" + n.to_bytes(2) if n < 1 << 16 else b"\xdd" + n.to_bytes(4)
+        self = cls(head + b"".join(member.data for member in members))
+        self.live = True
+        self._object = [member._object for member in members]
+        return self
+
     def fresh(self) -> Any:
         """An isolated copy for a handler; for a value read from a recording, its tree."""
         if not self.live:
             return _decode(self.data)
         obj = self._object
         return obj if type(obj) in _IMMUTABLE else isolate(obj)
+
+    @property
+    def peek(self) -> Any:
+        """The isolated object itself, to look at and never to change or hand out; the tree for a stored value."""
+        return self._object if self.live else _decode(self.data)
 
     def tree(self) -> Tree:
         """The stored form, decoded: see the module's docstring."""

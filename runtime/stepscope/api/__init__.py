@@ -1,0 +1,1 @@
+"""What programs import: executors, edges, the builder, contexts and the built workflow."""

@@ -1,0 +1,239 @@
+"""What a handler gets: its way to send, to yield outputs, to shared state and to effects.
+
+One class serves async and sync handlers: each method makes an operation and hands it to the driver, which answers
+with something to await, or, in a sync handler, with the result itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from types import CodeType, TracebackType
+from typing import Any, Generic, Never, Protocol, cast
+
+from typing_extensions import TypeVar
+
+from ..errors import StateUsageError
+from ..kernel.model import HoldRecord, Invocation
+from ..kernel.ops import Acquire, Add, Get, Op, Release, Send, Set, Update, Yield
+from ..values import Value
+
+OutT = TypeVar("OutT", default=Never)
+"""Type of the messages a handler sends."""
+W_OutT = TypeVar("W_OutT", default=Never)
+"""Type of the workflow outputs a handler yields."""
+R = TypeVar("R")
+
+
+class Port(Protocol):
+    """The driver's side of a context."""
+
+    def perform(self, inv: Invocation, op: Op) -> Any:
+        """Perform an operation: an awaitable for an async handler, the result for a sync one."""
+        ...
+
+    def effect(self, inv: Invocation, name: str, line: int, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Start an effect: a future for an async handler, the result for a sync one."""
+        ...
+
+    def instant(self, inv: Invocation, name: str, line: int, make: Callable[[], Any]) -> Any:
+        """An effect that takes no time and is no schedule point: its result at once."""
+        ...
+
+    def now(self) -> dt.datetime:
+        """Wall clock time, UTC."""
+        ...
+
+    def draw(self, inv: Invocation) -> int:
+        """The next 128 bits of the invocation's own seeded random stream (DET-3)."""
+        ...
+
+    @property
+    def traced(self) -> bool:
+        """Whether source lines are worth finding out."""
+        ...
+
+    @property
+    def blocking(self) -> bool:
+        """Whether this is a sync handler's port."""
+        ...
+
+
+class Hold:
+    """The block of ``async with ctx.state.hold(...)``, and of ``with`` in a sync handler (STA-5, STA-6)."""
+
+    __slots__ = ("_keys", "_record", "_state")
+
+    def __init__(self, state: StateView, keys: tuple[str, ...]) -> None:
+        self._state = state
+        self._keys = keys
+        self._record: HoldRecord | None = None
+
+    def _enter(self) -> Any:
+        state = self._state
+        return state._port.perform(state._inv, Acquire(self._keys, state._line()))
+
+    def _exit(self, undo: bool) -> Any:
+        state, record = self._state, self._record
+        assert record is not None
+        self._record = None
+        return state._port.perform(state._inv, Release(record, undo, state._line()))
+
+    async def __aenter__(self) -> None:
+        self._record = await self._enter()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        await self._exit(kind is not None)
+
+    def __enter__(self) -> None:
+        if not self._state._port.blocking:
+            raise StateUsageError("write `async with ctx.state.hold(...)` in an async handler.")
+        self._record = self._enter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._exit(kind is not None)
+
+
+class StateView:
+    """Shared state as one invocation sees it (STA-1..9). Every method is one atomic operation."""
+
+    __slots__ = ("_code", "_inv", "_port")
+
+    def __init__(self, port: Port, inv: Invocation, code: CodeType) -> None:
+        self._port = port
+        self._inv = inv
+        self._code = code
+
+    def _line(self) -> int:
+        return line_in(self._code) if self._port.traced else 0
+
+    def get(self, key: str, default: Any = None) -> Awaitable[Any]:
+        """Read a key, an isolated copy (STA-8); `default` if it is absent.
+
+        Waits while another invocation holds the key (STA-5).
+        """
+        return cast(Awaitable[Any], self._port.perform(self._inv, Get(key, default, self._line())))
+
+    def set(self, key: str, value: Any) -> Awaitable[None]:
+        """Write a snapshot or live key. Raises `StateUsageError`, `UnstorableValueError`."""
+        stored = Value.of(value, f"executor {self._inv.executor!r} set state key {key!r}")
+        return cast(Awaitable[None], self._port.perform(self._inv, Set(key, stored, self._line())))
+
+    def delete(self, key: str) -> Awaitable[None]:
+        """Make a snapshot or live key absent; it does not return to its initial value."""
+        return cast(Awaitable[None], self._port.perform(self._inv, Set(key, None, self._line())))
+
+    def add(self, key: str, contribution: Any) -> Awaitable[None]:
+        """Contribute to a reducer key; merged at the barrier in canonical order (STA-2)."""
+        stored = Value.of(contribution, f"executor {self._inv.executor!r} added to state key {key!r}")
+        return cast(Awaitable[None], self._port.perform(self._inv, Add(key, stored, self._line())))
+
+    def update(self, key: str, function: Callable[[Any], Any]) -> Awaitable[Any]:
+        """Replace a snapshot or live key's value by ``function(value)`` in one operation, and give the new value.
+
+        `function` gets None for an absent key, must be a plain function, and must be quick (STA-4).
+        """
+        return cast(Awaitable[Any], self._port.perform(self._inv, Update(key, function, self._line())))
+
+    def hold(self, *keys: str) -> Hold:
+        """Exclusive use of live keys for a block, all or nothing for its writes to them (STA-5, STA-6).
+
+        Keys are taken in one canonical order. Raises `DeadlockError` on entry if waiting would never end (DLK-2).
+        """
+        if not keys:
+            raise StateUsageError(f"executor {self._inv.executor!r}: hold() needs at least one key.")
+        return Hold(self, tuple(sorted(set(keys))))
+
+
+class WorkflowContext(Generic[OutT, W_OutT]):
+    """A handler's view of the run. Good until the handler ends (BAR-2).
+
+    In an async handler the methods that do something are awaited; in a sync handler they are plain calls.
+    """
+
+    __slots__ = ("_code", "_inv", "_port", "state")
+
+    def __init__(self, port: Port, inv: Invocation, code: CodeType) -> None:
+        """Made by the driver."""
+        self._port = port
+        self._inv = inv
+        self._code = code
+        self.state = StateView(port, inv, code)
+
+    def _line(self) -> int:
+        return line_in(self._code) if self._port.traced else 0
+
+    @property
+    def executor_id(self) -> str:
+        """Id of this executor; ``parent/child`` in a sub-workflow."""
+        return self._inv.executor
+
+    @property
+    def superstep(self) -> int:
+        """Number of this superstep, from 1."""
+        return int(self._inv.kernel.superstep)
+
+    @property
+    def source_ids(self) -> list[str]:
+        """Who sent what this handler got: one id, or a fan-in's in declared order; "" for the run's input."""
+        return list(self._inv.sources)
+
+    def send_message(self, message: OutT, target_id: str | None = None) -> Awaitable[None]:
+        """Send along the edges, or only to `target_id`; delivered in the next superstep (ORD-7).
+
+        Raises `UnstorableValueError`.
+        """
+        stored = Value.of(message, f"executor {self._inv.executor!r} sent a message")
+        return cast(Awaitable[None], self._port.perform(self._inv, Send(stored, target_id, self._line())))
+
+    def yield_output(self, output: W_OutT) -> Awaitable[None]:
+        """Yield an output of the workflow; committed with the superstep (ORD-6). Raises `UnstorableValueError`."""
+        stored = Value.of(output, f"executor {self._inv.executor!r} yielded an output")
+        return cast(Awaitable[None], self._port.perform(self._inv, Yield(stored, self._line())))
+
+    def effect(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """Start something outside the workflow, a model call say, and give its future (DET-3).
+
+        `function` may be async, or plain, which then runs in a thread. Effects of one superstep overlap in every mode.
+        """
+        name = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+        return cast(Awaitable[Any], self._port.effect(self._inv, name, self._line(), function, args))
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Let `seconds` pass; recorded as an effect."""
+        return cast(Awaitable[None], self._port.effect(self._inv, "sleep", self._line(), asyncio.sleep, (seconds,)))
+
+    def now(self) -> dt.datetime:
+        """Wall clock time, in UTC; recorded (DET-3)."""
+        return cast(dt.datetime, self._port.instant(self._inv, "now", self._line(), self._port.now))
+
+    def random(self) -> float:
+        """A number in [0, 1) from the run's seed, this executor and superstep; recorded (DET-3)."""
+        return cast(
+            float,
+            self._port.instant(
+                self._inv, "random", self._line(), lambda: (self._port.draw(self._inv) >> 75) / (1 << 53)
+            ),
+        )
+
+    def uuid(self) -> uuid.UUID:
+        """A version 4 UUID drawn like `random`; recorded (DET-3)."""
+        return cast(
+            uuid.UUID,
+            self._port.instant(
+                self._inv, "uuid", self._line(), lambda: uuid.UUID(int=self._port.draw(self._inv), version=4)
+            ),
+        )
+
+
+def line_in(code: CodeType) -> int:
+    """The line the handler's own function is at, among the callers; 0 if it is not among them (a child task)."""
+    frame = sys._getframe(3)
+    while frame is not None:
+        if frame.f_code is code:
+            return frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return 0

@@ -1,0 +1,183 @@
+"""Executors: classes with `@handler` methods, and functions made executors by `@executor`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
+
+from ..errors import WorkflowError
+from ..events import HandlerInfo
+from .context import WorkflowContext
+from .matching import chooser, name_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+_MARK = "__stepscope_handler__"
+
+
+class HandlerSpec:
+    """One handler: its function, message type, and how it runs."""
+
+    __slots__ = ("code", "function", "info", "message_type", "name", "outputs", "runs", "sends", "wants_context")
+
+    def __init__(self, function: Callable[..., Any], owner: str, scope: dict[str, Any], *, bound: bool) -> None:
+        """Read the annotations. Raises `WorkflowError` naming what is missing."""
+        self.function = function
+        self.name = function.__name__
+        self.runs: Literal["task", "thread", "workflow"] = "task" if inspect.iscoroutinefunction(function) else "thread"
+        where = f"handler {self.name!r} of {owner}"
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            raise WorkflowError(f"{where} is a generator; use ctx.send_message and ctx.yield_output instead of yield.")
+        parameters = list(inspect.signature(function).parameters.values())[1 if bound else 0 :]
+        if not 1 <= len(parameters) <= 2 or any(p.kind not in _POSITIONAL for p in parameters):
+            raise WorkflowError(f"{where} must take a message, and may take a WorkflowContext after it.")
+        try:
+            hints = get_type_hints(function, localns=scope, include_extras=True)
+        except NameError as error:
+            raise WorkflowError(
+                f"{where}: the annotation {error.name!r} cannot be resolved; define it before."
+            ) from None
+        if parameters[0].name not in hints:
+            raise WorkflowError(
+                f"{where}: annotate {parameters[0].name!r} with its message type; handlers are chosen by it."
+            )
+        self.message_type: Any = hints[parameters[0].name]
+        self.wants_context = len(parameters) == 2
+        context = hints.get(parameters[1].name) if self.wants_context else None
+        args = get_args(context) if get_origin(context) is not None else ()
+        self.sends: Any = args[0] if args else Any
+        self.outputs: Any = args[1] if len(args) > 1 else Any
+        self.code = function.__code__
+        self.info = HandlerInfo(
+            self.name, name_of(self.message_type), self.code.co_filename, self.code.co_firstlineno, self.runs
+        )
+
+    def __str__(self) -> str:
+        """The handler's name, as events carry it."""
+        return self.name
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _locals_around(function: Callable[..., Any]) -> dict[str, Any]:
+    """Names visible where a local handler is defined, so that annotations kept as text can be resolved."""
+    if "<locals>" not in function.__qualname__:
+        return {}
+    names: dict[str, Any] = {}
+    frame = sys._getframe(2)
+    for _ in range(3):  # the class body, and the functions around it
+        if frame is None or frame.f_code.co_name == "<module>":
+            break
+        names = {**frame.f_locals, **names}
+        frame = frame.f_back  # type: ignore[assignment]
+    return names
+
+
+def handler(function: F) -> F:
+    """Make a method of an `Executor` the handler of the messages its first parameter is annotated with.
+
+    ``async def`` runs as an asyncio task (PAR-5), ``def`` in a worker thread (PAR-2). The second parameter, if any,
+    is a `WorkflowContext`.
+    """
+    setattr(function, _MARK, _locals_around(function))
+    return function
+
+
+class Executor:
+    """A node of a workflow. Subclasses have one or more `@handler` methods, one message type each.
+
+    Raises `WorkflowError` for an id that is not a non-empty string, and for a class without handlers.
+    """
+
+    _specs: ClassVar[tuple[HandlerSpec, ...]] = ()
+
+    def __init__(self, id: str) -> None:
+        """`id` names the executor in the workflow; it must be unique there."""
+        if not isinstance(id, str) or not id:
+            raise WorkflowError(f"an executor's id is a non-empty string, not {id!r}.")
+        if "/" in id:
+            raise WorkflowError(
+                f"executor id {id!r}: '/' separates a sub-workflow's executors from its own id; leave it out."
+            )
+        self.id = id
+
+    @property
+    def kind(self) -> str:
+        """What sort of executor this is, for people."""
+        return type(self).__name__
+
+    @functools.cached_property
+    def handlers(self) -> tuple[HandlerSpec, ...]:
+        """Its handlers in the order of definition. Raises `WorkflowError` for one that cannot be read."""
+        found: dict[str, HandlerSpec] = {}
+        for cls in reversed(type(self).__mro__):
+            for name, member in vars(cls).items():
+                scope = getattr(member, _MARK, None)
+                if scope is not None:
+                    found[name] = HandlerSpec(member, f"{type(self).__name__} {self.id!r}", scope, bound=True)
+                else:
+                    found.pop(name, None)
+        if not found:
+            raise WorkflowError(
+                f"executor {self.id!r} ({type(self).__name__}) has no handler; decorate a method with @handler."
+            )
+        return tuple(found.values())
+
+    @functools.cached_property
+    def match(self) -> Callable[[Any], HandlerSpec | None]:
+        """The handler that takes a payload, or None."""
+        return chooser([(spec.message_type, spec) for spec in self.handlers])
+
+    def call(self, spec: HandlerSpec, payload: Any, context: WorkflowContext[Any, Any]) -> Any:
+        """Call a handler; gives a coroutine for an async one."""
+        if spec.wants_context:
+            return spec.function(self, payload, context)
+        return spec.function(self, payload)
+
+    def __repr__(self) -> str:
+        """For messages."""
+        return f"<{type(self).__name__} {self.id!r}>"
+
+
+class FunctionExecutor(Executor):
+    """An executor whose one handler is a function; made by `@executor`."""
+
+    def __init__(self, function: Callable[..., Any], id: str | None = None) -> None:
+        """`id` is the function's name where not given."""
+        super().__init__(id or function.__name__)
+        self.function = function
+        self._scope = _locals_around(function)
+        self.__doc__ = function.__doc__
+
+    @property
+    def kind(self) -> str:
+        """A function."""
+        return "function"
+
+    @functools.cached_property
+    def handlers(self) -> tuple[HandlerSpec, ...]:
+        """The function."""
+        return (HandlerSpec(self.function, f"executor {self.id!r}", self._scope, bound=False),)
+
+    def call(self, spec: HandlerSpec, payload: Any, context: WorkflowContext[Any, Any]) -> Any:
+        """Call the function."""
+        return spec.function(payload, context) if spec.wants_context else spec.function(payload)
+
+
+@overload
+def executor(function: Callable[..., Any], /) -> FunctionExecutor: ...
+@overload
+def executor(*, id: str | None = None) -> Callable[[Callable[..., Any]], FunctionExecutor]: ...
+def executor(function: Callable[..., Any] | None = None, /, *, id: str | None = None) -> Any:
+    """Make a function an executor: ``@executor`` or ``@executor(id="review")``.
+
+    The first parameter is annotated with the message type, the second, if any, is a `WorkflowContext`.
+    """
+    if function is not None:
+        if not callable(function):
+            raise WorkflowError('write @executor(id="...") with the id by name.')
+        return FunctionExecutor(function)
+    return lambda inner: cast(Any, FunctionExecutor(inner, id))

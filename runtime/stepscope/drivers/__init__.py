@@ -1,0 +1,1 @@
+"""How time passes: drivers run the handlers of a superstep and feed the kernel their operations."""

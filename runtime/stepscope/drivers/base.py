@@ -1,0 +1,244 @@
+"""What both drivers share: running one invocation in its task or thread, its effects, and ending it.
+
+A driver decides only who goes when; see `concurrent` and `controlled`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from ..api.context import WorkflowContext
+from ..errors import WorkflowError
+from ..journal import Journal
+from ..kernel import Inboxes, Invocation, Kernel
+from ..kernel.ops import BeginEffect, EndEffect, Op
+from ..values import Value
+from .describe import error_info
+from .effects import Effect, EffectFuture, in_thread, perform
+from .options import RunOptions
+from .threads import ThreadPort
+
+Answer = Callable[[Any, BaseException | None], None]
+"""How an operation's result, or what it raises, reaches the handler."""
+
+
+class Round:
+    """A superstep of one scope while it runs."""
+
+    __slots__ = ("done", "failing", "finished", "host", "inboxes", "kernel", "position", "ready", "running")
+
+    def __init__(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
+        self.kernel = kernel
+        self.inboxes = inboxes
+        self.host = host
+        self.ready = list(range(len(inboxes)))
+        """Indexes of inboxes whose next invocation may start: a heap, so in rank order (PAR-1)."""
+        self.position = [0] * len(inboxes)
+        self.running: dict[Invocation, int] = {}
+        """Started and not ended, with the index of its inbox."""
+        self.failing = False
+        self.finished = False
+        self.done: asyncio.Future[None] | None = None
+
+    def take(self, index: int) -> Invocation:
+        """The next invocation of an inbox, now running."""
+        inv = self.inboxes[index][self.position[index]]
+        self.position[index] += 1
+        self.running[inv] = index
+        inv.round = self
+        return inv
+
+
+class Driver(ABC):
+    """Runs supersteps. Also the port of async handlers' contexts."""
+
+    blocking = False
+
+    def __init__(self, journal: Journal, options: RunOptions, seed: int) -> None:
+        """Must be made inside the event loop that will run it."""
+        self.loop = asyncio.get_running_loop()
+        self.journal = journal
+        self.options = options
+        self.traced = journal.on
+        self.seed = seed
+        self._threads = ThreadPort(self)
+        self._effects: dict[Invocation, list[Effect]] = {}
+
+    # -- what differs --------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def superstep(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
+        """Run every invocation to its end. `host` is the invocation a sub-workflow runs in."""
+
+    @abstractmethod
+    async def perform(self, inv: Invocation, op: Op) -> Any:
+        """An async handler's operation."""
+
+    @abstractmethod
+    def submit(self, inv: Invocation, op: Op, answer: Answer) -> None:
+        """A sync handler's operation, on the loop's thread."""
+
+    @abstractmethod
+    def interrupt(self, inv: Invocation) -> None:
+        """A sync handler is cancelled: its pending operation, if any, is answered with `CancelledError`."""
+
+    @abstractmethod
+    def ended(self, inv: Invocation) -> None:
+        """The invocation has ended."""
+
+    @abstractmethod
+    def ready(self, effect: Effect) -> None:
+        """An effect has its result, which may be admitted now or later (DET-3)."""
+
+    # -- one invocation ------------------------------------------------------------------------------------------
+
+    async def invoke(self, inv: Invocation) -> None:
+        """The whole life of an invocation: the coroutine of its task (PAR-5)."""
+        kernel: Kernel = inv.kernel
+        try:
+            payload = kernel.start(inv)
+            if inv.begun is not None:
+                for sink in self.journal.sinks:
+                    sink.enter_handler(inv.begun)
+            spec = inv.handler
+            node = kernel.plan.nodes[inv.rank].target
+            if spec.runs == "task":
+                await node.call(spec, payload, WorkflowContext(self, inv, spec.code))
+            elif spec.runs == "thread":
+                await self._in_thread(
+                    inv, lambda: node.call(spec, payload, WorkflowContext(self._threads, inv, spec.code))
+                )
+            else:
+                await node.host(self, inv, payload)
+        except asyncio.CancelledError:
+            if inv.cancelling:
+                kernel.end(inv, "cancelled")
+            else:
+                kernel.end(inv, "failed", WorkflowError(
+                    f"executor {inv.executor!r}: the handler was cancelled by something other than the runtime; catch "
+                    f"asyncio.CancelledError where it is expected."
+                ))  # fmt: skip
+        except Exception as error:
+            kernel.end(inv, "failed", error)
+        except BaseException as error:  # the process is being ended; say so, then let it
+            kernel.end(inv, "failed", error)
+            self._over(inv)
+            raise
+        else:
+            kernel.end(inv, "cancelled" if inv.cancelling else "completed")
+        self._over(inv)
+
+    def _over(self, inv: Invocation) -> None:
+        effects = self._effects.pop(inv, None)
+        for effect in effects or ():
+            if effect.task is not None:
+                effect.task.cancel()
+            effect.future.cancel()
+        self.ended(inv)
+
+    async def _in_thread(self, inv: Invocation, call: Callable[[], Any]) -> None:
+        """A sync handler (PAR-2). A thread cannot be interrupted: once cancelled, it is waited for (BAR-3)."""
+        work = asyncio.ensure_future(in_thread(call, f"stepscope {inv.executor}"))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if work.done() or not inv.cancelling:
+                raise
+            self.interrupt(inv)
+            while not work.done() and inv.outcome is None:
+                try:
+                    await asyncio.shield(work)
+                except asyncio.CancelledError:
+                    continue
+                except Exception:
+                    break
+            if not work.done():  # abandoned: nobody will look at what it gives
+                work.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
+
+    def stop(self, inv: Invocation) -> None:
+        """Ask an invocation to end (BAR-3). One whose task has not run yet never begins."""
+        inv.cancelling = True
+        inv.task.cancel()
+        if not inv.started:
+            inv.round.running.pop(inv)
+
+    def stop_all(self, this: Round) -> None:
+        """Ask every invocation of a superstep to end, in rank order."""
+        for inv in sorted(this.running, key=lambda inv: inv.id):
+            self.stop(inv)
+
+    def abandon(self, inv: Invocation) -> None:
+        """It ignored cancellation: it is fenced, and no longer waited for (BAR-3)."""
+        inv.kernel.end(inv, "abandoned")
+        inv.task.cancel()
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def effect(
+        self, inv: Invocation, name: str, line: int, function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> EffectFuture:
+        """Start an effect (DET-3)."""
+        number = inv.kernel.apply(inv, BeginEffect(name, line))
+        effect = Effect(inv, number, name, EffectFuture(loop=self.loop))
+        effect.task = self.loop.create_task(perform(function, args))
+        self._effects.setdefault(inv, []).append(effect)
+        self.asked(effect)
+        effect.task.add_done_callback(lambda _: self.ready(effect))
+        return effect.future
+
+    @abstractmethod
+    def asked(self, effect: Effect) -> None:
+        """An effect was started."""
+
+    def admit(self, effect: Effect) -> None:
+        """Record an effect's result and give it to the handler."""
+        task, future = effect.task, effect.future
+        self._effects.get(effect.inv, [effect]).remove(effect)
+        assert task is not None
+        if effect.inv.outcome is not None or future.done():
+            if not task.cancelled():
+                task.exception()
+            return
+        error: BaseException | None
+        value: Value | None = None
+        if task.cancelled():
+            error = asyncio.CancelledError()
+        else:
+            error = task.exception()
+        if error is None:
+            try:
+                value = Value.of(task.result(), f"executor {effect.inv.executor!r}: result of effect {effect.name}")
+            except WorkflowError as refused:
+                error = refused
+        info = None if error is None else error_info(error)
+        effect.inv.kernel.apply(effect.inv, EndEffect(effect.number, effect.name, value, info))
+        if error is None:
+            assert value is not None
+            future.set_result(value.fresh())
+        elif isinstance(error, asyncio.CancelledError):
+            future.cancel()
+        else:
+            future.set_exception(error)
+
+    def instant(self, inv: Invocation, name: str, line: int, make: Callable[[], Any]) -> Any:
+        """An effect that takes no time."""
+        number = inv.kernel.apply(inv, BeginEffect(name, line))
+        result = make()
+        stored = Value.of(result, f"executor {inv.executor!r}: result of {name}")
+        inv.kernel.apply(inv, EndEffect(number, name, stored, None))
+        return result
+
+    def now(self) -> dt.datetime:
+        """Wall clock time, UTC."""
+        return dt.datetime.now(dt.UTC)
+
+    def draw(self, inv: Invocation) -> int:
+        """128 bits that hang only on the seed and on which draw of which delivery this is (DET-3)."""
+        place = f"{self.seed}/{inv.executor}/{inv.kernel.superstep}/{inv.position}/{inv.effects}"
+        return int.from_bytes(hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=16).digest())

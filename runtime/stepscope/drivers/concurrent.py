@@ -1,0 +1,123 @@
+"""The concurrent driver: asyncio as it comes. Order comes from the barrier, not from timing (DET-2, ORD-3, PAR-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import Any
+
+from ..kernel import Inboxes, Invocation, Kernel, Ticket
+from ..kernel.ops import Op
+from .base import Answer, Driver, Round
+from .effects import Effect
+
+
+class ConcurrentDriver(Driver):
+    """Starts everything that may run, and lets the event loop decide the rest."""
+
+    async def superstep(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
+        """See `Driver`."""
+        this = Round(kernel, inboxes, host)
+        this.done = self.loop.create_future()
+        self._start(this)
+        try:
+            await this.done
+        except asyncio.CancelledError:
+            self._fail(this)
+            while not this.done.done():
+                try:
+                    await asyncio.wait((this.done,))
+                except asyncio.CancelledError:  # asked twice: wait no longer
+                    self._give_up(this)
+            raise
+
+    def _start(self, this: Round) -> None:
+        """Start what may start, in rank order, within `max_concurrency`."""
+        limit = self.options.max_concurrency
+        ready, running = this.ready, this.running
+        create_task = self.loop.create_task
+        while ready and (limit is None or len(running) < limit):
+            inv = this.take(heapq.heappop(ready))
+            inv.task = create_task(self.invoke(inv))
+
+    def ended(self, inv: Invocation) -> None:
+        """Start the executor's next (ORD-5), or find the superstep finished (BAR-1)."""
+        this: Round = inv.round
+        index = this.running.pop(inv, None)
+        if index is None:  # abandoned before
+            return
+        if this.kernel.failing and not this.failing:
+            self._fail(this)
+        if not this.failing:
+            if this.position[index] < len(this.inboxes[index]):
+                heapq.heappush(this.ready, index)
+            if this.ready:
+                self._start(this)
+        if not this.running:
+            self._finish(this)
+
+    def _finish(self, this: Round) -> None:
+        assert this.done is not None
+        if not this.done.done():
+            this.done.set_result(None)
+
+    def _fail(self, this: Round) -> None:
+        """The superstep cannot commit: cancel the siblings and await them, for a while (BAR-3)."""
+        if this.failing:
+            return
+        this.failing = True
+        self.stop_all(this)
+        if this.running:
+            self.loop.call_later(self.options.cancel_grace, self._give_up, this)
+
+    def _give_up(self, this: Round) -> None:
+        for inv in list(this.running):
+            self.abandon(inv)
+        this.running.clear()
+        self._finish(this)
+
+    async def perform(self, inv: Invocation, op: Op) -> Any:
+        """See `Driver`. An operation that need not wait does not yield to the event loop."""
+        result = inv.kernel.apply(inv, op)
+        if type(result) is not Ticket:
+            return result
+        woken: asyncio.Future[None] = self.loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        result.wake = wake
+        try:
+            await woken
+        except asyncio.CancelledError:
+            inv.kernel.withdraw(result)
+            raise
+        if result.error is not None:
+            raise result.error
+        return result.result
+
+    def submit(self, inv: Invocation, op: Op, answer: Answer) -> None:
+        """See `Driver`."""
+        result = inv.kernel.apply(inv, op)
+        if type(result) is Ticket:
+            result.wake = lambda: answer(result.result, result.error)
+        else:
+            answer(result, None)
+
+    def interrupt(self, inv: Invocation) -> None:
+        """See `Driver`."""
+        for ticket in list(inv.tickets):
+            inv.kernel.withdraw(ticket)
+            ticket.error = asyncio.CancelledError()  # type: ignore[assignment]
+            if ticket.wake is not None:
+                ticket.wake()
+        for effect in self._effects.get(inv, ()):
+            effect.future.cancel()
+
+    def asked(self, effect: Effect) -> None:
+        """Nothing to do: it is admitted when it is ready."""
+
+    def ready(self, effect: Effect) -> None:
+        """Admitted as it comes."""
+        self.admit(effect)

@@ -1,0 +1,399 @@
+"""The controlled driver: one invocation at a time has the turn, and a chooser picks the next at each schedule point
+(DET-1, DET-3, PAR-1, PAR-5).
+
+An invocation keeps its turn from one schedule point to the next, foreign awaits included. Where the handler waits
+for its effects instead, the turn passes on, and results are admitted one by one, in the order they were asked for,
+when nothing else can go on. Sub-workflows' invocations take part in the same choice; the one that hosts a
+sub-workflow waits for its superstep as for an operation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from typing import Any
+
+from ..errors import WorkflowError
+from ..journal import Journal
+from ..kernel import Inboxes, Invocation, Kernel, Ticket
+from ..kernel.ops import Op, Release
+from .base import Answer, Driver, Round
+from .choosers import Choice, Chooser
+from .describe import awaited_by
+from .effects import Effect
+from .options import RunOptions
+
+_HOPS = 6
+"""Event loop iterations given to a resumed handler before it counts as waiting for effects: gather and timeouts
+pass a result on over a few of them."""
+
+
+class _Parked:
+    """What an invocation waits for: an operation, a ticket, or (`joins`) a sub-workflow's superstep."""
+
+    __slots__ = ("answer", "inv", "joins", "op", "ticket")
+
+    def __init__(self, inv: Invocation, op: Op | None, answer: Answer, joins: Round | None = None) -> None:
+        self.inv = inv
+        self.op = op
+        self.answer = answer
+        self.joins = joins
+        self.ticket: Ticket | None = None
+
+    @property
+    def enabled(self) -> bool:
+        if self.joins is not None:
+            return self.joins.finished
+        return self.ticket is None or self.ticket.done
+
+
+class ControlledDriver(Driver):
+    """See the module."""
+
+    def __init__(self, journal: Journal, options: RunOptions, seed: int, chooser: Chooser) -> None:
+        """`chooser` decides at every schedule point."""
+        super().__init__(journal, options, seed)
+        self._chooser = chooser
+        self._rounds: list[Round] = []
+        self._parked: dict[Invocation, deque[_Parked]] = {}
+        self._turn: Invocation | None = None
+        self._settled: asyncio.Future[None] | None = None
+        self._news: asyncio.Future[None] | None = None
+        self._asked: deque[Effect] = deque()
+        self._idle: set[Invocation] = set()
+        """Invocations that wait for effects."""
+        self._marked: set[Invocation] = set()
+
+    # -- handlers' side ------------------------------------------------------------------------------------------
+
+    async def perform(self, inv: Invocation, op: Op) -> Any:
+        """See `Driver`. Every operation is a schedule point."""
+        if inv.outcome is not None:
+            return inv.kernel.apply(inv, op)  # refused by the fence
+        if asyncio.current_task() is not inv.task:
+            self._mark(inv, "an operation came from a task that the handler started")
+        return await self._park(inv, op, None)
+
+    async def _park(self, inv: Invocation, op: Op | None, joins: Round | None) -> Any:
+        waiter = self.loop.create_future()
+
+        def answer(result: Any, error: BaseException | None) -> None:
+            if waiter.done():
+                return
+            if error is None:
+                waiter.set_result(result)
+            else:
+                waiter.set_exception(error)
+
+        parked = self._add(inv, op, answer, joins)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self._drop(parked)
+            if isinstance(op, Release):  # whatever happens, a block that is left is left
+                inv.kernel.apply(inv, Release(op.record, True, op.line))
+            raise
+
+    def submit(self, inv: Invocation, op: Op, answer: Answer) -> None:
+        """See `Driver`."""
+        if inv.outcome is not None:
+            inv.kernel.apply(inv, op)
+        else:
+            self._add(inv, op, answer, None)
+
+    def _add(self, inv: Invocation, op: Op | None, answer: Answer, joins: Round | None) -> _Parked:
+        parked = _Parked(inv, op, answer, joins)
+        self._parked.setdefault(inv, deque()).append(parked)
+        if inv in self._idle:
+            self._idle.discard(inv)
+            self._mark(inv, "it went on by itself while it waited for its effects")
+        self._changed(inv)
+        return parked
+
+    def _drop(self, parked: _Parked) -> None:
+        queue = self._parked.get(parked.inv)
+        if queue is not None and parked in queue:
+            queue.remove(parked)
+            if not queue:
+                del self._parked[parked.inv]
+        if parked.ticket is not None:
+            parked.inv.kernel.withdraw(parked.ticket)
+
+    def interrupt(self, inv: Invocation) -> None:
+        """See `Driver`."""
+        for parked in list(self._parked.get(inv, ())):
+            self._drop(parked)
+            parked.answer(None, asyncio.CancelledError())
+        for effect in self._effects.get(inv, ()):
+            effect.future.cancel()
+
+    def ended(self, inv: Invocation) -> None:
+        """See `Driver`."""
+        this: Round = inv.round
+        index = this.running.pop(inv, None)
+        self._parked.pop(inv, None)
+        self._idle.discard(inv)
+        if index is not None:
+            if this.kernel.failing:
+                this.failing = True
+            if not this.failing and this.position[index] < len(this.inboxes[index]):
+                heapq.heappush(this.ready, index)
+            if not this.running and (this.failing or not this.ready):
+                this.finished = True
+        self._changed(inv)
+
+    def _changed(self, inv: Invocation) -> None:
+        """The invocation parked, waits for effects, or ended."""
+        if self._turn is inv:
+            self._turn = None
+            if self._settled is not None and not self._settled.done():
+                self._settled.set_result(None)
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def _mark(self, inv: Invocation, why: str) -> None:
+        if inv not in self._marked:
+            self._marked.add(inv)
+            inv.kernel.report.nondeterministic(inv, why)
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def asked(self, effect: Effect) -> None:
+        """See `Driver`."""
+        self._asked.append(effect)
+        effect.future.on_watched = lambda: self._look_later(effect.inv)
+
+    def ready(self, effect: Effect) -> None:
+        """Its result waits for its admission."""
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def _look_later(self, inv: Invocation) -> None:
+        self.loop.call_soon(self._look, inv, _HOPS)
+
+    def _look(self, inv: Invocation, hops: int) -> None:
+        """Whether the one that has the turn is suspended and waits for effects."""
+        if self._turn is not inv:
+            return
+        if hops:
+            self.loop.call_soon(self._look, inv, hops - 1)
+        elif any(effect.future.watched and not effect.future.done() for effect in self._effects.get(inv, ())):
+            self._idle.add(inv)
+            self._changed(inv)
+
+    # -- the scheduler -------------------------------------------------------------------------------------------
+
+    async def superstep(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
+        """See `Driver`."""
+        this = Round(kernel, inboxes, host)
+        self._rounds.append(this)
+        try:
+            if host is None:
+                self._chooser.superstep(kernel.superstep)
+                await self._drive(this)
+            else:
+                await self._join(this, host)
+        finally:
+            self._rounds.remove(this)
+
+    async def _join(self, this: Round, host: Invocation) -> None:
+        try:
+            await self._park(host, None, this)
+        except asyncio.CancelledError:
+            this.failing = True
+            this.finished = not this.running
+            while not this.finished:
+                try:
+                    await self._park(host, None, this)
+                except asyncio.CancelledError:
+                    if host.outcome is not None:
+                        break
+            raise
+
+    async def _drive(self, this: Round) -> None:
+        cancelled = False
+        while not this.finished:
+            try:
+                await self._step(this)
+            except asyncio.CancelledError:
+                if cancelled:  # asked twice: wait no longer
+                    for one in self._rounds:
+                        self._give_up(one)
+                cancelled = True
+                self._turn = None
+                this.failing = True
+                this.finished = not this.running
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _step(self, root: Round) -> None:
+        failing = next((this for this in reversed(self._rounds) if this.failing and not this.finished), None)
+        if failing is not None:
+            await self._unwind(failing)
+            return
+        enabled = self._enabled()
+        if enabled:
+            await self._grant(enabled[self._chooser.choose(enabled)])
+        elif self._asked:
+            await self._admit_next()
+        else:
+            await self._wait_for_news(None)
+
+    def _enabled(self) -> list[Choice]:
+        """Who may go, in order of invocation numbers."""
+        choices = []
+        limit = self.options.max_concurrency
+        for this in self._rounds:
+            if this.failing:
+                continue
+            free = len(this.ready) if limit is None else limit - len(this.running)
+            for index in heapq.nsmallest(free, this.ready) if free > 0 else ():
+                choices.append(Choice(this.inboxes[index][this.position[index]], None))
+        for inv, queue in self._parked.items():
+            if queue[0].enabled:
+                choices.append(Choice(inv, queue[0].op))
+        choices.sort(key=lambda choice: choice.inv.id)
+        return choices
+
+    async def _grant(self, choice: Choice) -> None:
+        """Give the turn, and wait until it is given back."""
+        inv = choice.inv
+        if inv in self._parked:
+            if not self._resume(inv):
+                return
+        else:
+            this = next(one for one in self._rounds if one.kernel is inv.kernel)
+            index = next(i for i in this.ready if this.inboxes[i][this.position[i]] is inv)
+            this.ready.remove(index)
+            heapq.heapify(this.ready)
+            this.take(index)
+            self._turn = inv
+            inv.task = self.loop.create_task(self.invoke(inv))
+        await self._turn_over(inv)
+
+    def _resume(self, inv: Invocation) -> bool:
+        """Perform the pending operation of `inv`; False if it has to wait instead of going on."""
+        queue = self._parked[inv]
+        parked = queue[0]
+        result: Any = None
+        error: BaseException | None = None
+        if parked.ticket is not None:
+            result, error = parked.ticket.result, parked.ticket.error
+        elif parked.op is not None:
+            try:
+                result = inv.kernel.apply(inv, parked.op)
+            except Exception as raised:
+                error = raised
+            if type(result) is Ticket:
+                parked.ticket = result
+                return False
+        queue.popleft()
+        if not queue:
+            del self._parked[inv]
+        self._turn = inv
+        parked.answer(result, error)
+        return True
+
+    async def _turn_over(self, inv: Invocation) -> None:
+        """Wait until the turn is given back, or passes on because nothing happens (DET-1)."""
+        if self._turn is not inv:
+            return
+        self._settled = self.loop.create_future()
+        if inv in self._effects:
+            self._look_later(inv)
+        if inv in self._parked:  # another of its tasks is at a schedule point already
+            self._changed(inv)
+        timer = self.loop.call_later(self.options.stall_timeout, self._stalled, inv)
+        try:
+            await self._settled
+        finally:
+            timer.cancel()
+            self._settled = None
+
+    def _stalled(self, inv: Invocation) -> None:
+        if self._turn is not inv:
+            return
+        options = self.options
+        awaits = awaited_by(inv.task)
+        inv.kernel.report.stalled(inv, options.stall_timeout, awaits, options.on_stall == "pass")
+        if options.on_stall == "pass":
+            self._mark(inv, f"its turn was passed on while it awaited {awaits}")
+            self._changed(inv)
+        elif options.on_stall == "fail":
+            inv.kernel.fail(
+                WorkflowError(
+                    f"executor {inv.executor!r} stalled: it awaited {awaits} for {options.stall_timeout:g} s."
+                )
+            )
+            inv.round.failing = True
+            self._changed(inv)
+
+    async def _admit_next(self) -> None:
+        """Admit the result that was asked for first; until it is there, something else may become possible."""
+        effect = self._asked[0]
+        if effect.inv.outcome is None and effect.task is not None and not effect.task.done():
+            await self._wait_for_news(None)
+            return
+        self._asked.popleft()
+        inv = effect.inv
+        waited = inv in self._idle
+        if waited:
+            self._idle.discard(inv)
+            self._turn = inv
+        self.admit(effect)
+        if waited:
+            await self._turn_over(inv)
+
+    async def _wait_for_news(self, seconds: float | None) -> bool:
+        """Wait until anything changes; False if nothing did in time."""
+        self._news = self.loop.create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news
+        except TimeoutError:
+            return False
+        finally:
+            self._news = None
+        return True
+
+    # -- failure -------------------------------------------------------------------------------------------------
+
+    async def _unwind(self, this: Round) -> None:
+        """Cancel and await the invocations of a failing superstep, one after another (BAR-3)."""
+        this.ready.clear()
+        grace = self.options.cancel_grace
+        for inv in sorted(this.running, key=lambda inv: inv.id):
+            if not inv.cancelling:
+                self._turn = inv
+                self._idle.discard(inv)
+                self.stop(inv)
+                await self._settle_in(inv, grace)
+                this.finished = not this.running
+                return
+            if inv in self._parked and self._parked[inv][0].enabled:
+                if self._resume(inv):
+                    await self._settle_in(inv, grace)
+                this.finished = not this.running
+                return
+        if this.running and not await self._wait_for_news(grace):
+            self._give_up(this)
+        this.finished = not this.running
+
+    async def _settle_in(self, inv: Invocation, grace: float) -> None:
+        if self._turn is not inv or inv not in inv.round.running:
+            return
+        self._settled = self.loop.create_future()
+        timer = self.loop.call_later(grace, self._changed, inv)
+        try:
+            await self._settled
+        finally:
+            timer.cancel()
+            self._settled = None
+
+    def _give_up(self, this: Round) -> None:
+        for inv in sorted(this.running, key=lambda inv: inv.id):
+            self.abandon(inv)
+            self._parked.pop(inv, None)
+        this.running.clear()
+        this.failing = this.finished = True

@@ -1,0 +1,55 @@
+"""Exceptions and waiting tasks as data, for events and messages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ..events import ErrorInfo
+
+_OURS = str(Path(__file__).resolve().parents[1]) + os.sep
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OURS)
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """An exception as data: where the program raised it, and the traceback without the runtime's own frames."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
+    stack = traceback.StackSummary.from_list(frames)
+    notes = "".join(f"{note}\n" for note in getattr(error, "__notes__", ()))
+    head = "Traceback (most recent call last):\n" + "".join(stack.format()) if frames else ""
+    text = head + "".join(traceback.format_exception_only(error))
+    last = frames[-1] if frames else None
+    return ErrorInfo(
+        type=type(error).__name__,
+        message=_message(error),
+        traceback=text if notes in text else text + notes,
+        file=last.filename if last else "",
+        line=(last.lineno or 0) if last else 0,
+    )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # the program's own __str__ may fail
+        return f"<its text cannot be had: {type(second).__name__}>"
+
+
+def awaited_by(task: asyncio.Task[Any] | None) -> str:
+    """Where a suspended task is, in a few words."""
+    if task is None:
+        return "nothing known"
+    awaiting: Any = task.get_coro()
+    place = "something"
+    while awaiting is not None:
+        frame = getattr(awaiting, "cr_frame", None) or getattr(awaiting, "gi_frame", None)
+        if frame is not None and not _is_ours(frame.f_code.co_filename):
+            place = f"{frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"
+        awaiting = getattr(awaiting, "cr_await", None) or getattr(awaiting, "gi_yieldfrom", None)
+    return place

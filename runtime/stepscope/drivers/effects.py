@@ -1,0 +1,81 @@
+"""Effects: what a handler has done outside the workflow, recorded at its admission (DET-3)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..kernel.model import Invocation
+
+
+class EffectFuture(asyncio.Future[Any]):
+    """The future a handler gets. Knows whether anybody waits for it yet: that is how a controlled run can tell
+    a handler that waits for effects from one that awaits something foreign.
+    """
+
+    watched = False
+    on_watched: Callable[[], object] | None = None
+
+    def add_done_callback(self, fn: Callable[..., object], *, context: contextvars.Context | None = None) -> None:
+        """Note that somebody waits."""
+        super().add_done_callback(fn, context=context)
+        self.watched = True
+        if self.on_watched is not None:
+            self.on_watched()
+
+
+class Effect:
+    """One effect in flight."""
+
+    __slots__ = ("future", "inv", "name", "number", "task")
+
+    def __init__(self, inv: Invocation, number: int, name: str, future: EffectFuture) -> None:
+        self.inv = inv
+        self.number = number
+        self.name = name
+        self.future = future
+        self.task: asyncio.Task[Any] | None = None
+
+
+async def perform(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Run an effect: an async function here, a plain one in a thread of its own."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args)
+    result = await in_thread(lambda: function(*args), "stepscope effect")
+    return await result if inspect.isawaitable(result) else result
+
+
+async def in_thread(call: Callable[[], Any], name: str) -> Any:
+    """Run `call` in a daemon thread: one that never returns must not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def finish(result: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(result)
+        elif isinstance(error, StopIteration):  # a future refuses it
+            done.set_exception(RuntimeError("raised StopIteration"))
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        result: Any = None
+        failure: BaseException | None = None
+        try:
+            result = context.run(call)
+        except BaseException as error:
+            failure = error
+        try:
+            loop.call_soon_threadsafe(finish, result, failure)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return await done

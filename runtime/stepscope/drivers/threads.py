@@ -1,0 +1,82 @@
+"""The port of sync handlers: plain calls in a worker thread, carried out on the event loop's thread (PAR-2)."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import datetime as dt
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SuperstepOverError
+from ..kernel import Invocation
+from ..kernel.ops import Op
+
+if TYPE_CHECKING:
+    from .base import Driver
+
+
+class ThreadPort:
+    """Blocks the calling thread until the loop's thread has the answer."""
+
+    blocking = True
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.traced = driver.traced
+
+    def _ask(self, inv: Invocation, question: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+        waiter: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def answer(result: Any, error: BaseException | None) -> None:
+            if waiter.done():
+                return
+            if error is None:
+                waiter.set_result(result)
+            else:
+                waiter.set_exception(error)
+
+        def run() -> None:
+            try:
+                question(answer)
+            except BaseException as error:
+                answer(None, error)
+
+        try:
+            self._driver.loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            raise SuperstepOverError(f"executor {inv.executor!r}: the run is over; nothing was changed.") from None
+        return waiter.result()
+
+    def perform(self, inv: Invocation, op: Op) -> Any:
+        """An operation's result."""
+        return self._ask(inv, lambda answer: self._driver.submit(inv, op, answer))
+
+    def effect(self, inv: Invocation, name: str, line: int, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """An effect's result."""
+
+        def start(answer: Callable[[Any, BaseException | None], None]) -> None:
+            future = self._driver.effect(inv, name, line, function, args)
+
+            def finish(_: Any) -> None:
+                if future.cancelled():
+                    answer(None, asyncio.CancelledError())
+                else:
+                    error = future.exception()
+                    answer(None if error else future.result(), error)
+
+            future.add_done_callback(finish)
+
+        return self._ask(inv, start)
+
+    def instant(self, inv: Invocation, name: str, line: int, make: Callable[[], Any]) -> Any:
+        """An instant effect's result."""
+        return self._ask(inv, lambda answer: answer(self._driver.instant(inv, name, line, make), None))
+
+    def now(self) -> dt.datetime:
+        """Wall clock time, UTC."""
+        return self._driver.now()
+
+    def draw(self, inv: Invocation) -> int:
+        """See `Driver.draw`."""
+        return self._driver.draw(inv)

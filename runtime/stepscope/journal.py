@@ -1,0 +1,85 @@
+"""The one total order of a run: numbers events, invocations and messages, and hands events to the sinks.
+
+A run and its sub-workflows share one journal (SUB-1). The clock is given from outside, so that the kernel
+knows no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .events import AnyEvent, Found
+from .observe import RunSink
+
+
+class Journal:
+    """Numbers what happens and passes it on.
+
+    `on` is False when nobody listens: the kernel then builds no events at all. Findings are always kept.
+    """
+
+    __slots__ = ("_append", "_inv", "_keeping", "_message", "_seq", "announce", "clock", "findings", "on", "sinks")
+
+    def __init__(self, clock: Callable[[], int], sinks: Sequence[RunSink] = ()) -> None:
+        """`clock` gives nanoseconds since the run began."""
+        self.clock = clock
+        self.findings: list[Found] = []
+        self.announce: Callable[[int], None] | None = None
+        """Told after each flush how far events are durable."""
+        self._seq = 0
+        self._inv = 0
+        self._message = 0
+        self.listen(sinks, ())
+
+    def listen(self, keeping: Sequence[RunSink], others: Sequence[RunSink]) -> None:
+        """Pass events to these from now on; only `keeping` count for what is durable."""
+        self.sinks = [*keeping, *others]
+        self._keeping = list(keeping)
+        self.on = bool(self.sinks)
+        self._append = self.sinks[0].append if len(self.sinks) == 1 else self._fan
+
+    def seq(self) -> int:
+        """The next sequence number."""
+        self._seq += 1
+        return self._seq
+
+    @property
+    def last_seq(self) -> int:
+        """The newest sequence number given out."""
+        return self._seq
+
+    def invocation(self) -> int:
+        """The next invocation's number."""
+        self._inv += 1
+        return self._inv
+
+    def message(self) -> int:
+        """The next message's number."""
+        self._message += 1
+        return self._message
+
+    def append(self, event: AnyEvent) -> None:
+        """Pass an event to every sink."""
+        self._append(event)
+
+    def found(self, event: Found) -> None:
+        """Keep a finding for the run's result, and pass it on."""
+        self.findings.append(event)
+        if self.on:
+            self._append(event)
+
+    def _fan(self, event: AnyEvent) -> None:
+        for sink in self.sinks:
+            sink.append(event)
+
+    @property
+    def durable(self) -> int:
+        """Highest `seq` that every sink has safely kept."""
+        return min((sink.durable for sink in self._keeping), default=self._seq)
+
+    def flush(self, *, barrier: bool) -> None:
+        """Offer the sinks to write what is due."""
+        for sink in self.sinks:
+            sink.flush(barrier=barrier)
+        if self.announce is not None:
+            self.announce(self.durable)

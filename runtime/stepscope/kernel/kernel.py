@@ -1,0 +1,495 @@
+"""One scope of a run, superstep by superstep: deliver, run, meet at the barrier, commit (ORD-5..8, BAR-1..3, DLK-1..3).
+
+A driver calls `begin` once, then for each superstep `open`, `start`/`apply`/`end` of its invocations, and `close`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from ..digest import Digest
+from ..errors import (
+    DeadlockError,
+    DroppedMessageError,
+    StarvedFanInError,
+    StateConflictError,
+    SuperstepError,
+    SuperstepOverError,
+    WorkflowError,
+    superstep_error,
+)
+from ..events import (
+    BarrierArrived,
+    Committed,
+    Delivered,
+    Dropped,
+    EffectEnded,
+    EffectStarted,
+    ErrorInfo,
+    HandlerEnded,
+    HandlerStarted,
+    OutputYielded,
+    Routed,
+    Sent,
+    StateRead,
+    StateWritten,
+    SuperstepCompleted,
+    SuperstepFailed,
+    SuperstepStarted,
+)
+from ..journal import Journal
+from ..values import Value, text
+from .locks import Locks
+from .model import HoldRecord, Invocation, Message, Outcome, Plan, Ticket
+from .ops import Acquire, Add, BeginEffect, EndEffect, Get, Op, Release, Send, Set, Update, Yield
+from .report import Reporter
+from .route import Buffers, Decision, Drop, Parcel, Router, Routing
+from .state import State
+
+Inboxes: TypeAlias = list[list[Invocation]]
+"""A superstep's invocations: one list an executor, in rank order, each in inbox order (ORD-2)."""
+
+Describe: TypeAlias = Callable[[BaseException], ErrorInfo]
+
+
+class Kernel:
+    """The semantics of one scope. See the module's docstring for the order of calls."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        *,
+        scope: int = 0,
+        prefix: str = "",
+        strict: bool = False,
+        describe: Describe,
+    ) -> None:
+        """`describe` turns an exception into data; `prefix` goes before executor ids of a sub-workflow (SUB-1)."""
+        self.plan = plan
+        self.journal = journal
+        self.scope = scope
+        self.names = [prefix + node.id for node in plan.nodes]
+        self.superstep = 0
+        self.outputs: list[Value] = []
+        self.report = Reporter(journal, scope)
+        self.state = State(plan.keys)
+        self._strict = strict
+        self._describe = describe
+        self._router = Router(plan, self.names)
+        self._locks = Locks(journal, scope, self._perform, self.report.deadlock)
+        self._buffers: Buffers = {}
+        self._next: dict[int, list[Parcel]] = {}
+        self._inboxes: Inboxes = []
+        self._left: list[int] = []
+        self._sends: list[int] = []
+        self._yields: list[int] = []
+        self._arrivals = 0
+        self._failures: list[tuple[int, Exception]] = []
+        self._digest: Digest | None = None
+        self._apply: dict[type, Callable[[Invocation, Any], Any]] = {
+            Send: self._send, Yield: self._yield, Get: self._get, Set: self._set, Add: self._add,
+            Update: self._update, Acquire: self._acquire, Release: self._release,
+            BeginEffect: self._begin_effect, EndEffect: self._end_effect,
+        }  # fmt: skip
+
+    # -- the run -------------------------------------------------------------------------------------------------
+
+    def check_input(self, payload: Value) -> None:
+        """Raise `WorkflowError` if no handler of the start executor takes the input."""
+        start = self.plan.nodes[self.plan.start]
+        if start.match(payload.peek) is None:
+            raise WorkflowError(
+                f"workflow {self.plan.name!r}: its start executor {start.id!r} takes {start.takes}, not the input "
+                f"{text(payload.tree(), 80)}."
+            )
+
+    def begin(self, payload: Value) -> None:
+        """Barrier 0: the input has arrived, nothing has run. Raises as `check_input` does."""
+        self.check_input(payload)
+        initial = sorted(self.state.committed.items())
+        self._digest = Digest(self.names[self.plan.start], payload, initial)
+        self._next = {self.plan.start: [Parcel(-1, payload, [0], [""])]}
+
+    @property
+    def digest(self) -> str:
+        """Of what is committed so far (DET-1)."""
+        return "" if self._digest is None else self._digest.hex()
+
+    def open(self) -> Inboxes:
+        """Deliver what the last superstep sent (ORD-7); an empty answer means the run is quiescent.
+
+        Raises `ConvergenceError` (DLK-1), and in a strict run `StarvedFanInError` (DLK-3).
+        """
+        if not self._next:
+            self._starved()
+            return []
+        if self.superstep >= self.plan.max_supersteps:
+            raise self.report.convergence(self.plan, [self.names[rank] for rank in sorted(self._next)], self.superstep)
+        self.superstep += 1
+        self._locks.superstep = self.report.superstep = self.superstep
+        journal, names = self.journal, self.names
+        inboxes: Inboxes = []
+        for rank in sorted(self._next):
+            inboxes.append(
+                [
+                    Invocation(
+                        self, journal.invocation(), rank, names[rank], position, p.payload, p.messages, p.sources
+                    )
+                    for position, p in enumerate(self._next[rank])
+                ]
+            )
+        self._inboxes = inboxes
+        count = len(self.plan.nodes)
+        self._left = [0] * count
+        self._sends = [0] * count
+        self._yields = [0] * count
+        self._arrivals = len(inboxes)
+        for inbox in inboxes:
+            self._left[inbox[0].rank] = len(inbox)
+        if journal.on:
+            step, scope = self.superstep, self.scope
+            journal.append(
+                SuperstepStarted(
+                    journal.seq(), journal.clock(), scope, step, [inbox[0].executor for inbox in inboxes],
+                    sum(map(len, inboxes)),
+                )
+            )  # fmt: skip
+            for inbox in inboxes:
+                for inv in inbox:
+                    journal.append(
+                        Delivered(
+                            journal.seq(), journal.clock(), scope, step, inv.id, inv.executor, inv.position,
+                            inv.messages, inv.sources, inv.payload, len(inv.messages) > 1,
+                        )
+                    )  # fmt: skip
+        return inboxes
+
+    def start(self, inv: Invocation) -> Any:
+        """The invocation begins (ORD-5: the driver starts an executor's next only after the last ended).
+
+        Gives an isolated copy of the payload (ORD-3); `inv.handler` is what the plan's `match` chose.
+        """
+        inv.handler = self.plan.nodes[inv.rank].match(inv.payload.peek)
+        inv.started = True
+        journal = self.journal
+        if journal.on:
+            event = HandlerStarted(
+                journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, str(inv.handler)
+            )
+            journal.append(event)
+            inv.begun = event
+        return inv.payload.fresh()
+
+    def end(self, inv: Invocation, outcome: Outcome, error: BaseException | None = None) -> None:
+        """The invocation has its terminal outcome; it is fenced from now on (BAR-2, STA-7)."""
+        if inv.outcome is not None:
+            return
+        for ticket in list(inv.tickets):
+            self._locks.withdraw(ticket)
+        for record in list(reversed(inv.holds)):
+            if outcome == "completed":
+                self.report.not_released(inv, record)
+            self._locks.release(inv, record, "ended", 0)
+        inv.outcome = outcome
+        journal = self.journal
+        info = None
+        if error is not None and outcome == "failed":
+            info = self._describe(error)
+            if isinstance(error, Exception):
+                self._failures.append((inv.rank, error))
+            else:
+                self._failures.append((inv.rank, WorkflowError(f"{inv.executor!r} ended with {error!r}")))
+        if journal.on:
+            journal.append(
+                HandlerEnded(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, outcome, info
+                )
+            )
+        if info is not None and not isinstance(error, DeadlockError):  # that one was reported when it formed
+            self.report.handler_failed(inv, info)
+        self._left[inv.rank] -= 1
+        if not self._left[inv.rank] and outcome == "completed":
+            self._arrivals -= 1
+            if journal.on:
+                journal.append(
+                    BarrierArrived(
+                        journal.seq(), journal.clock(), self.scope, self.superstep, inv.executor, self._arrivals
+                    )
+                )
+
+    @property
+    def failing(self) -> bool:
+        """Whether the superstep can no longer commit (BAR-3)."""
+        return bool(self._failures)
+
+    def fail(self, error: Exception) -> None:
+        """The superstep cannot commit for a reason outside every handler."""
+        self._failures.append((len(self.names), error))
+
+    def table(self) -> list[tuple[str, Invocation, list[Invocation]]]:
+        """Held keys: key, owner, who waits (DLK-4's table)."""
+        return self._locks.table()
+
+    # -- operations ----------------------------------------------------------------------------------------------
+
+    def apply(self, inv: Invocation, op: Op) -> Any:
+        """Perform an operation at the next place in the total order; a `Ticket` means that it has to wait.
+
+        Raises `SuperstepOverError` after the invocation ended (BAR-2), and what the operation itself may raise.
+        """
+        if inv.outcome is not None or not inv.started:
+            self.report.escaped(inv, op)
+            raise SuperstepOverError(
+                f"executor {inv.executor!r}: an operation came after invocation {inv.id} had ended (superstep "
+                f"{self.superstep} or before); await what a handler starts before it returns. Nothing was changed."
+            )
+        return self._apply[type(op)](inv, op)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """The one who waits for a ticket was cancelled (STA-5)."""
+        self._locks.withdraw(ticket)
+
+    def _perform(self, ticket: Ticket) -> None:
+        """A plain operation's turn has come; the key is not held at this moment."""
+        try:
+            ticket.result = self._apply[type(ticket.op)](ticket.inv, ticket.op)
+        except Exception as error:
+            ticket.error = error
+        ticket.done = True
+
+    def _send(self, inv: Invocation, op: Send) -> None:
+        rank = inv.rank
+        number = self._sends[rank]
+        self._sends[rank] = number + 1
+        journal = self.journal
+        message = Message(journal.message(), rank, number, op.target, op.payload)
+        inv.sends.append(message)
+        if journal.on:
+            journal.append(
+                Sent(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, message.id,
+                    number, op.target, op.payload, op.line,
+                )
+            )  # fmt: skip
+
+    def _yield(self, inv: Invocation, op: Yield) -> None:
+        number = self._yields[inv.rank]
+        self._yields[inv.rank] = number + 1
+        inv.outputs.append(op.value)
+        journal = self.journal
+        if journal.on:
+            journal.append(
+                OutputYielded(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, number, op.value,
+                    op.line,
+                )
+            )  # fmt: skip
+
+    def _get(self, inv: Invocation, op: Get) -> Any:
+        access = self.state.check(inv, "get", op.key)
+        if access == "live" and self._locks.blocks(inv, op.key):
+            return self._wait(inv, op, op.key)
+        value = self.state.read(inv, op.key, access)
+        journal = self.journal
+        if journal.on:
+            journal.append(
+                StateRead(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, op.key, access,
+                    value, op.line,
+                )
+            )  # fmt: skip
+        return op.default if value is None else value.fresh()
+
+    def _set(self, inv: Invocation, op: Set) -> Ticket | None:
+        verb = "set" if op.value is not None else "delete"
+        access = self.state.check(inv, verb, op.key)
+        if access == "live" and self._locks.blocks(inv, op.key):
+            return self._wait(inv, op, op.key)
+        self._write(inv, op.key, access, verb, op.value, op.line)
+        return None
+
+    def _update(self, inv: Invocation, op: Update) -> Any:
+        access = self.state.check(inv, "update", op.key)
+        if access == "live" and self._locks.blocks(inv, op.key):
+            return self._wait(inv, op, op.key)
+        before = self.state.read(inv, op.key, access)
+        new = Value.of(
+            op.function(None if before is None else before.fresh()), f"executor {inv.executor!r} updated {op.key!r}"
+        )
+        self._write(inv, op.key, access, "update", new, op.line)
+        return new.fresh()
+
+    def _write(self, inv: Invocation, key: str, access: Any, verb: str, new: Value | None, line: int) -> None:
+        old = self.state.write(inv, key, access, new)
+        self._written(inv, key, access, verb, old, new, line)
+
+    def _written(
+        self, inv: Invocation, key: str, access: Any, verb: Any, old: Value | None, new: Value | None, line: int,
+        given: Value | None = None,
+    ) -> None:  # fmt: skip
+        journal = self.journal
+        if journal.on:
+            journal.append(
+                StateWritten(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, key, access, verb,
+                    old, new, line, given,
+                )
+            )  # fmt: skip
+
+    def _add(self, inv: Invocation, op: Add) -> None:
+        access = self.state.check(inv, "add", op.key)
+        self.state.contribute(inv, op.key, op.value)
+        self._written(inv, op.key, access, "add", None, None, op.line, op.value)
+
+    def _acquire(self, inv: Invocation, op: Acquire) -> HoldRecord | Ticket:
+        for key in op.keys:
+            self.state.check(inv, "hold", key)
+        return self._locks.acquire(inv, op)
+
+    def _release(self, inv: Invocation, op: Release) -> None:
+        record = op.record
+        if not record.open:
+            return
+        if op.undo:
+            for key, old, new in self.state.undo(inv, record):
+                self._written(inv, key, "live", "undo", old, new, op.line)
+        else:
+            self.state.keep(inv, record)
+        self._locks.release(inv, record, "error" if op.undo else "exit", op.line)
+
+    def _wait(self, inv: Invocation, op: Op, key: str) -> Ticket:
+        ticket = Ticket(inv, op, key)
+        self._locks.wait(ticket)
+        return ticket
+
+    def _begin_effect(self, inv: Invocation, op: BeginEffect) -> int:
+        inv.effects += 1
+        journal = self.journal
+        if journal.on:
+            journal.append(
+                EffectStarted(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, inv.effects,
+                    op.name, op.line,
+                )
+            )  # fmt: skip
+        return inv.effects
+
+    def _end_effect(self, inv: Invocation, op: EndEffect) -> None:
+        journal = self.journal
+        if journal.on:
+            journal.append(
+                EffectEnded(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, op.number,
+                    op.name, op.result, op.error,
+                )
+            )  # fmt: skip
+
+    # -- the barrier ---------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Every started invocation has ended: merge and commit (BAR-1), or commit nothing and raise (BAR-3).
+
+        Raises `SuperstepError`; the kernel is then as it was at the last barrier.
+        """
+        if not self._failures:
+            try:
+                changes = self.state.prepare()
+                sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends]
+                routing = self._router.route(sends, self._buffers)
+                if self._strict and routing.drops:
+                    raise self._dropped(routing.drops)
+            except Exception as error:
+                if isinstance(error, StateConflictError):
+                    self.report.conflict(error)
+                self._failures.append((len(self.names), error))
+            else:
+                self._commit(changes, sends, routing)
+                return
+        raise self._abandon()
+
+    def cancel(self) -> None:
+        """The run was cancelled from outside while the superstep ran: nothing of it is committed."""
+        self._abandon(cancelled=True)
+
+    def _commit(self, changes: list[Any], sends: list[Message], routing: Routing) -> None:
+        assert self._digest is not None
+        names = self.names
+        self.state.adopt(changes)
+        outputs = [(inv.executor, value) for inbox in self._inboxes for inv in inbox for value in inv.outputs]
+        self.outputs.extend(value for _, value in outputs)
+        self._buffers.update(routing.buffers)
+        self._next = routing.inboxes
+        self._digest.add(
+            self.superstep,
+            [(names[message.source], message.target, message.payload) for message in sends],
+            [(change.key, change.new) for change in changes],
+            outputs,
+        )
+        journal = self.journal
+        if journal.on:
+            self._routed(routing)
+            step, scope = self.superstep, self.scope
+            journal.append(Committed(journal.seq(), journal.clock(), scope, step, changes, len(sends), len(outputs)))
+        for drop in routing.drops:
+            self.report.dropped(drop, names[drop.message.source])
+        self.report.growing(self.plan, names, routing.buffers)
+        if journal.on:
+            journal.append(SuperstepCompleted(journal.seq(), journal.clock(), self.scope, self.superstep))
+
+    def _routed(self, routing: Routing) -> None:
+        journal, scope, step, names = self.journal, self.scope, self.superstep, self.names
+        for one in routing.steps:
+            message = one.message
+            if isinstance(one, Decision):
+                journal.append(
+                    Routed(
+                        journal.seq(), journal.clock(), scope, step, message.id, names[message.source], one.group.id,
+                        names[one.target], one.decision, one.reason,  # type: ignore[arg-type]
+                    )
+                )  # fmt: skip
+            else:
+                journal.append(
+                    Dropped(
+                        journal.seq(), journal.clock(), scope, step, message.id, names[message.source], one.target,
+                        one.why, one.reason,  # type: ignore[arg-type]
+                    )
+                )  # fmt: skip
+
+    def _abandon(self, cancelled: bool = False) -> SuperstepError:
+        self._failures.sort(key=lambda item: item[0])
+        failures = [error for _, error in self._failures]
+        self._failures = []
+        reverted = self.state.abandon()
+        journal = self.journal
+        if journal.on:
+            infos = [self._describe(error) for error in failures]
+            journal.append(SuperstepFailed(journal.seq(), journal.clock(), self.scope, self.superstep, infos, reverted))
+        failed_at, self.superstep = self.superstep, self.superstep - 1
+        if cancelled:
+            failures = failures or [WorkflowError("cancelled")]
+        first = failures[0]
+        more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+        return superstep_error(
+            f"superstep {failed_at} of workflow {self.plan.name!r} failed and committed nothing: "
+            f"{type(first).__name__}: {first}{more}",
+            failures,
+            failed_at,
+        )
+
+    def _dropped(self, drops: list[Drop]) -> DroppedMessageError:
+        rows = "; ".join(
+            f"from {self.names[drop.message.source]!r}, {text(drop.message.payload.tree(), 40)}: {drop.reason}"
+            for drop in drops
+        )
+        return DroppedMessageError(f"{len(drops)} message(s) would be dropped, and the run is strict: {rows}.")
+
+    def _starved(self) -> None:
+        errors = []
+        for group in self.plan.groups:
+            held = self._buffers.get(group.id)
+            if held and any(held.values()):
+                errors.append(self.report.starved(group, self.names, held))
+        if errors and self._strict:
+            raise StarvedFanInError(" ".join(errors))

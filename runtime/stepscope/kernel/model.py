@@ -1,0 +1,157 @@
+"""What the kernel works on: the compiled graph (`Plan`), invocations, messages, and tickets of those who wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ..events import EdgeKind, GraphInfo, HandlerStarted
+from ..statekey import StateKey
+from ..values import Value
+
+if TYPE_CHECKING:
+    from .ops import Op
+
+Outcome: TypeAlias = Literal["completed", "failed", "cancelled", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """One edge group. `tests[i]` decides for `targets[i]`; None always says yes.
+
+    Ranks, not ids. In a switch-case the first test that says yes wins and the default has None and comes last.
+    `labels[i]` names the test in events.
+    """
+
+    id: str
+    kind: EdgeKind
+    sources: tuple[int, ...]
+    targets: tuple[int, ...]
+    tests: tuple[Callable[[Any], object] | None, ...]
+    labels: tuple[str, ...]
+    select: Callable[[Any, list[str]], Sequence[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One executor. `match` names the handler that takes a payload, or is None; `target` is the driver's affair."""
+
+    id: str
+    match: Callable[[Any], Any]
+    takes: str
+    target: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A built workflow, compiled: an executor's rank is its index in `nodes` (ORD-2)."""
+
+    name: str
+    start: int
+    nodes: tuple[Node, ...]
+    groups: tuple[Group, ...]
+    keys: Mapping[str, StateKey]
+    max_supersteps: int
+    info: GraphInfo
+    out: tuple[tuple[Group, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the groups by source."""
+        out: list[list[Group]] = [[] for _ in self.nodes]
+        for group in self.groups:
+            for source in group.sources:
+                out[source].append(group)
+        object.__setattr__(self, "out", tuple(map(tuple, out)))
+
+
+class Message:
+    """A sent message; `number` counts its executor's sends of the superstep."""
+
+    __slots__ = ("id", "number", "payload", "source", "target")
+
+    def __init__(self, id: int, source: int, number: int, target: str | None, payload: Value) -> None:
+        self.id = id
+        self.source = source
+        self.number = number
+        self.target = target
+        self.payload = payload
+
+
+class HoldRecord:
+    """One entered hold block: its keys, and what undoing it would restore (STA-6)."""
+
+    __slots__ = ("keys", "line", "open", "undo")
+
+    def __init__(self, keys: tuple[str, ...], line: int) -> None:
+        self.keys = keys
+        self.line = line
+        self.open = True
+        self.undo: dict[str, Value | None] = {}
+
+
+class Invocation:
+    """One run of a handler for one delivery.
+
+    `round`, `task` and `cancelling` belong to the driver; the kernel does not look at them.
+    """
+
+    __slots__ = (
+        "begun", "cancelling", "effects", "executor", "handler", "holds", "id", "kernel", "messages", "outcome", "outputs",
+        "payload", "position", "rank", "round", "sends", "sources", "started", "task", "tickets",
+    )  # fmt: skip
+
+    def __init__(
+        self, kernel: Any, id: int, rank: int, executor: str, position: int, payload: Value, messages: list[int],
+        sources: list[str],
+    ) -> None:  # fmt: skip
+        self.kernel = kernel
+        self.id = id
+        self.rank = rank
+        self.executor = executor
+        self.position = position
+        self.payload = payload
+        self.messages = messages
+        self.sources = sources
+        self.handler: Any = None
+        self.started = False
+        self.outcome: Outcome | None = None
+        self.sends: list[Message] = []
+        self.outputs: list[Value] = []
+        self.holds: list[HoldRecord] = []
+        self.tickets: list[Ticket] = []
+        self.effects = 0
+        self.begun: HandlerStarted | None = None
+        self.round: Any = None
+        self.task: Any = None
+        self.cancelling = False
+
+    @property
+    def running(self) -> bool:
+        """Started and not ended: its operations are accepted (BAR-2)."""
+        return self.started and self.outcome is None
+
+    def __repr__(self) -> str:
+        """For messages and debugging."""
+        return f"<invocation {self.id} of {self.executor}>"
+
+
+class Ticket:
+    """An operation that has to wait for a held key.
+
+    The kernel performs the operation when the key is handed over, sets `result` or `error` and `done`, and calls
+    `wake`. Ownership changes then, not when the waiter runs again (STA-5).
+    """
+
+    __slots__ = ("done", "error", "inv", "key", "op", "record", "remaining", "result", "wake")
+
+    def __init__(self, inv: Invocation, op: Op, key: str) -> None:
+        self.inv = inv
+        self.op = op
+        self.key = key
+        self.record: HoldRecord | None = None
+        self.remaining: tuple[str, ...] = ()
+        self.done = False
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.wake: Callable[[], object] | None = None

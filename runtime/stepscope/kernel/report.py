@@ -1,0 +1,172 @@
+"""What the runtime itself finds wrong with a run, said once and in one shape (ORD-8, DLK-1..3, STA-3, STA-7, BAR-2)."""
+
+from __future__ import annotations
+
+from ..errors import ConvergenceError, DeadlockError, StateConflictError
+from ..events import ErrorInfo, Found
+from ..findings import Kind
+from ..journal import Journal
+from ..values import text
+from .model import Group, HoldRecord, Invocation, Message, Plan, Ticket
+from .ops import Op, describe
+from .route import Buffers, Drop
+
+_GROWING = 64
+"""A fan-in buffer of this many left-over messages is reported, and again at each doubling (ORD-4)."""
+
+
+class Reporter:
+    """Makes findings of one scope."""
+
+    def __init__(self, journal: Journal, scope: int) -> None:
+        self._journal = journal
+        self._scope = scope
+        self.superstep = 0
+        self._grown: dict[tuple[str, int], int] = {}
+        self._escaped: set[int] = set()
+
+    def found(
+        self,
+        kind: Kind,
+        clause: str,
+        message: str,
+        remedy: str,
+        *,
+        executors: list[str] | None = None,
+        keys: list[str] | None = None,
+        locks: list[str] | None = None,
+    ) -> None:
+        """Report a finding, as an event and in the run's result."""
+        journal = self._journal
+        event = Found(
+            journal.seq(), journal.clock(), self._scope, self.superstep, kind, message, remedy, clause,
+            executors or [], keys or [], locks or [], [],
+        )  # fmt: skip
+        journal.found(event)
+
+    def deadlock(self, error: DeadlockError, ticket: Ticket) -> None:
+        """DLK-2."""
+        self.found(
+            "deadlock", "DLK-2", str(error), "Take the keys in one hold(...), or everywhere in the same order.",
+            executors=list(dict.fromkeys(executor for executor, _, _ in error.cycle)),
+            locks=sorted({held for _, held, _ in error.cycle}),
+        )  # fmt: skip
+
+    def not_released(self, inv: Invocation, record: HoldRecord) -> None:
+        """STA-7."""
+        keys = ", ".join(map(repr, record.keys))
+        self.found(
+            "lock-not-released", "STA-7", f"{inv.executor!r} ended while it still held {keys}; it was released.",
+            "Use `async with ctx.state.hold(...)` and let the block end before the handler returns.",
+            executors=[inv.executor], locks=list(record.keys),
+        )  # fmt: skip
+
+    def handler_failed(self, inv: Invocation, info: ErrorInfo) -> None:
+        """BAR-3."""
+        self.found(
+            "handler-failed", "BAR-3", f"{inv.executor!r} raised {info.type}: {info.message}",
+            "The superstep was not committed; mend the handler and run again, or resume from the last barrier.",
+            executors=[inv.executor],
+        )  # fmt: skip
+
+    def conflict(self, error: StateConflictError) -> None:
+        """STA-3."""
+        self.found(
+            "write-conflict", "STA-3", str(error),
+            "Give the key a reducer, make it live and use update or hold, or let one executor write it.",
+            executors=list(error.executors), keys=[error.key],
+        )  # fmt: skip
+
+    def dropped(self, drop: Drop, source: str) -> None:
+        """ORD-8."""
+        wrong_type = drop.why == "no-handler"
+        self.found(
+            "dropped-message", "ORD-8",
+            f"a message from {source!r} ({text(drop.message.payload.tree(), 60)}) was dropped: {drop.reason}.",
+            f"Give {drop.target!r} a handler for this type." if wrong_type else "Add the edge, or do not send.",
+            executors=[source, drop.target] if drop.target and wrong_type else [source],
+        )  # fmt: skip
+
+    def growing(self, plan: Plan, names: list[str], buffers: Buffers) -> None:
+        """ORD-4: sources that fire unequally leave messages behind."""
+        for group in plan.groups:
+            for source, held in buffers.get(group.id, {}).items():
+                limit = self._grown.get((group.id, source), _GROWING)
+                if len(held) >= limit:
+                    self._grown[group.id, source] = 2 * limit
+                    self.found(
+                        "starved-fan-in", "ORD-4",
+                        f"the fan-in into {names[group.targets[0]]!r} holds {len(held)} messages of {names[source]!r} that "
+                        f"have no partner, and the number grows.",
+                        "Let every source send as often as the others; pairing is by count.",
+                        executors=[names[source], names[group.targets[0]]],
+                    )  # fmt: skip
+
+    def starved(self, group: Group, names: list[str], held: dict[int, list[Message]]) -> str:
+        """DLK-3; gives the sentence."""
+        missing = [names[source] for source in group.sources if not held[source]]
+        left = ", ".join(
+            f"{len(held[source])} of {names[source]!r} ({', '.join(text(m.payload.tree(), 30) for m in held[source][:3])}"
+            f"{', …' if len(held[source]) > 3 else ''})"
+            for source in group.sources
+            if held[source]
+        )
+        target = names[group.targets[0]]
+        message = (
+            f"the fan-in into {target!r} waits for {', '.join(map(repr, missing))} for ever; it still holds {left}."
+        )
+        self.found(
+            "starved-fan-in", "DLK-3", message, "Let every source of the fan-in send equally often, or use plain edges.",
+            executors=[target, *missing],
+        )  # fmt: skip
+        return message
+
+    def convergence(self, plan: Plan, active: list[str], superstep: int) -> ConvergenceError:
+        """DLK-1."""
+        from .cycles import active_cycle
+
+        cycle = active_cycle(plan.info, active)
+        where = (
+            f"the cycle {' -> '.join([*cycle, cycle[0]])} is still active"
+            if cycle
+            else "no cycle of the graph is active"
+        )
+        error = ConvergenceError(
+            f"workflow {plan.name!r} is not quiescent after {superstep} supersteps: {where}; to be handled next: "
+            f"{', '.join(active)}. Let the loop end, or raise max_supersteps."
+        )
+        error.executors = tuple(cycle or active)
+        self.found(
+            "non-convergence", "DLK-1", str(error), "Give the loop a condition that ends it, or raise max_supersteps.",
+            executors=list(error.executors),
+        )  # fmt: skip
+        return error
+
+    def escaped(self, inv: Invocation, op: Op) -> None:
+        """BAR-2, once an invocation."""
+        if inv.id in self._escaped:
+            return
+        self._escaped.add(inv.id)
+        self.found(
+            "escaped-task", "BAR-2",
+            f"{inv.executor!r}: {describe(op)} came after the handler (invocation {inv.id}) had ended; it was refused.",
+            "Await every task a handler starts before the handler returns.",
+            executors=[inv.executor],
+        )  # fmt: skip
+
+    def nondeterministic(self, inv: Invocation, why: str) -> None:
+        """DET-1: the run can no longer promise to repeat itself."""
+        self.found(
+            "nondeterminism", "DET-1", f"{inv.executor!r}: {why}; this run may not repeat itself.",
+            "Let the handler itself await each operation, one after another, and use ctx.effect for outside work.",
+            executors=[inv.executor],
+        )  # fmt: skip
+
+    def stalled(self, inv: Invocation, seconds: float, awaits: str, passed: bool) -> None:
+        """DET-1, DLK-4."""
+        what = "its turn was passed on" if passed else "it keeps its turn"
+        self.found(
+            "stalled", "DET-1", f"{inv.executor!r} has awaited {awaits} for {seconds:g} s; {what}.",
+            "Wrap outside work in ctx.effect, or give it a timeout of its own.",
+            executors=[inv.executor],
+        )  # fmt: skip
