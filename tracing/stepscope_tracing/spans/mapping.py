@@ -45,6 +45,7 @@ _FAMILY: dict[type[ev.Event], Callable[[SpanTree, Any], None]] = {
 
 def feed(tree: SpanTree, event: ev.Event) -> None:
     """Let a run's next event open and close spans."""
+    tree.last_t = event.t
     _FAMILY[type(event)](tree, event)
 
 
@@ -65,7 +66,6 @@ def spans_of_events(
     """
     closed: list[WorkflowSpan] = []
     tree: SpanTree | None = None
-    last = 0
     for event in events:
         if tree is None:
             if not isinstance(event, ev.RunStarted):
@@ -74,10 +74,9 @@ def spans_of_events(
                     f"({event.kind}); give all of the run's events."
                 )
             tree = SpanTree(event, resource=resource or default_resource(), closed=closed.append, parent=parent)
-        last = event.t
         feed(tree, event)
         yield from closed
         closed.clear()
     if tree is not None:
-        tree.finish(last)
+        tree.finish()
         yield from closed

@@ -65,7 +65,6 @@ class SpanSink:
         self._target = choice.target if choice else None
         self._tree: SpanTree | None = None
         self._handlers: HandlerContext | None = None
-        self._last_t = 0
         self._logged = False
         self.failures = 0
         """Spans that the target did not take."""
@@ -94,7 +93,6 @@ class SpanSink:
         """Take one event; whatever goes wrong is logged and counted, and the run goes on."""
         if self._tree is None:
             return
-        self._last_t = event.t
         try:
             feed(self._tree, event)
         except Exception:
@@ -114,7 +112,7 @@ class SpanSink:
         if tree is None:
             return
         try:
-            tree.finish(self._last_t)
+            tree.finish()
         except Exception:
             self._failed("the spans still open could not be made")
         if self.failures:

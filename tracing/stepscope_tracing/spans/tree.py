@@ -125,6 +125,8 @@ class SpanTree:
         self.effects: dict[tuple[int, int], WorkflowSpan] = {}
         self.sends = Sends()
         self.spans = 0
+        self.last_t = 0
+        """Time of the newest event, in nanoseconds of the run."""
 
     def context(self, seq: int) -> SpanContext:
         """Context of the span that the event `seq` opens."""
@@ -236,11 +238,11 @@ class SpanTree:
         scope.invocations.clear()
         scope.arrived_t = None
 
-    def finish(self, t: int) -> None:
-        """Close all that is open: the events ended at `t` without the run's end."""
+    def finish(self) -> None:
+        """Close all that is open: the events ended without the run's end."""
         root = self.scopes.pop(0, None)
         if root is not None:
-            self._abandon_run(root, t)
+            self._abandon_run(root, self.last_t)
 
     def _abandon_run(self, scope: Scope, t: int) -> None:
         self.abandon(scope, t)
