@@ -26,6 +26,7 @@ import collections
 import io
 import operator
 import sysconfig
+import threading
 import tokenize
 import warnings
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ LONGEST = 10
 PART = 20
 SKIPPED = {"__pycache__", "site-packages"}
 TESTS = {"test", "tests", "idle_test"}
+PARSING = threading.Lock()
+"""Up to Python 3.12 `ast.parse` keeps one depth count for all threads, and fails when two parse deep code at once."""
 
 
 @dataclass
@@ -129,7 +132,8 @@ def count_file(census: Census, path: Path, name: str) -> None:
         census.undecoded += 1
         return
     try:
-        tree = ast.parse(text, filename=name)
+        with PARSING:
+            tree = ast.parse(text, filename=name)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         census.unparsed += 1
         return
