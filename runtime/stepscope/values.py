@@ -29,6 +29,8 @@ Tree: TypeAlias = Any
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})
 _IMMUTABLE = _ATOMS | {dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID, decimal.Decimal}
 _MAX_DEPTH = 200
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+"""The whole numbers MessagePack has; others are tagged."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_sorted = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -48,7 +50,7 @@ def type_name(cls: type) -> str:
 
 
 def _int(value: int) -> Tree:
-    return value if -(1 << 63) <= value < (1 << 64) else {"$int": str(value)}
+    return value if _LEAST <= value <= _MOST else {"$int": str(value)}
 
 
 def _str(value: str) -> Tree:
@@ -171,11 +173,14 @@ class Value:
         self._object: Any = None
 
     @classmethod
-    def of(cls, obj: Any, what: str) -> Value:
-        """Freeze `obj`. `what` begins the sentence of the `UnstorableValueError` raised for what is not data."""
+    def of(cls, obj: Any, what: str, *names: str) -> Value:
+        """Freeze `obj`.
+
+        `what`, formatted with `names`, begins the sentence of the `UnstorableValueError` raised for what is not data.
+        """
         kind = type(obj)
         try:
-            if kind in _PLAIN:
+            if kind in _PLAIN or (kind is int and _LEAST <= obj <= _MOST):
                 data = _encode(obj)
             elif kind is int or kind is str:
                 data = _encode(_SCALARS[kind](obj))
@@ -183,9 +188,13 @@ class Value:
                 data = _encode(_tree(obj, ""))
                 obj = isolate(obj)
         except _Unstorable as error:
-            raise UnstorableValueError(what, error.path, type_name(type(error.value)), error.reason) from None
+            raise UnstorableValueError(
+                what.format(*names), error.path, type_name(type(error.value)), error.reason
+            ) from None
         except RecursionError:
-            raise UnstorableValueError(what, "", type_name(kind), "it is nested too deep, or contains itself") from None
+            raise UnstorableValueError(
+                what.format(*names), "", type_name(kind), "it is nested too deep, or contains itself"
+            ) from None
         self = cls.__new__(cls)
         self.data = data
         self.ref = 0

@@ -170,7 +170,7 @@ class WorkflowBuilder:
                     key.name,
                     key.access,
                     "" if key.reducer is None else label_of(key.reducer),
-                    None if key.initial is ABSENT else Value.of(key.initial, f"state key {key.name!r}: initial"),
+                    None if key.initial is ABSENT else Value.of(key.initial, "state key {!r}: initial", key.name),
                 )
                 for key in self._state
             ],

@@ -119,7 +119,7 @@ class StateView:
 
     def set(self, key: str, value: Any) -> Awaitable[None]:
         """Write a snapshot or live key. Raises `StateUsageError`, `UnstorableValueError`."""
-        stored = Value.of(value, f"executor {self._inv.executor!r} set state key {key!r}")
+        stored = Value.of(value, "executor {!r} set state key {!r}", self._inv.executor, key)
         return cast(Awaitable[None], self._port.perform(self._inv, Set(key, stored, self._line())))
 
     def delete(self, key: str) -> Awaitable[None]:
@@ -128,7 +128,7 @@ class StateView:
 
     def add(self, key: str, contribution: Any) -> Awaitable[None]:
         """Contribute to a reducer key; merged at the barrier in canonical order (STA-2)."""
-        stored = Value.of(contribution, f"executor {self._inv.executor!r} added to state key {key!r}")
+        stored = Value.of(contribution, "executor {!r} added to state key {!r}", self._inv.executor, key)
         return cast(Awaitable[None], self._port.perform(self._inv, Add(key, stored, self._line())))
 
     def update(self, key: str, function: Callable[[Any], Any]) -> Awaitable[Any]:
@@ -154,14 +154,21 @@ class WorkflowContext(Generic[OutT, W_OutT]):
     In an async handler the methods that do something are awaited; in a sync handler they are plain calls.
     """
 
-    __slots__ = ("_code", "_inv", "_port", "state")
+    __slots__ = ("_code", "_inv", "_port", "_state")
 
     def __init__(self, port: Port, inv: Invocation, code: CodeType) -> None:
         """Made by the driver."""
         self._port = port
         self._inv = inv
         self._code = code
-        self.state = StateView(port, inv, code)
+        self._state: StateView | None = None
+
+    @property
+    def state(self) -> StateView:
+        """Shared state, as this invocation sees it."""
+        if self._state is None:
+            self._state = StateView(self._port, self._inv, self._code)
+        return self._state
 
     def _line(self) -> int:
         return line_in(self._code) if self._port.traced else 0
@@ -186,12 +193,12 @@ class WorkflowContext(Generic[OutT, W_OutT]):
 
         Raises `UnstorableValueError`.
         """
-        stored = Value.of(message, f"executor {self._inv.executor!r} sent a message")
+        stored = Value.of(message, "executor {!r} sent a message", self._inv.executor)
         return cast(Awaitable[None], self._port.perform(self._inv, Send(stored, target_id, self._line())))
 
     def yield_output(self, output: W_OutT) -> Awaitable[None]:
         """Yield an output of the workflow; committed with the superstep (ORD-6). Raises `UnstorableValueError`."""
-        stored = Value.of(output, f"executor {self._inv.executor!r} yielded an output")
+        stored = Value.of(output, "executor {!r} yielded an output", self._inv.executor)
         return cast(Awaitable[None], self._port.perform(self._inv, Yield(stored, self._line())))
 
     def effect(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:

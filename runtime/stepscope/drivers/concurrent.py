@@ -35,10 +35,9 @@ class ConcurrentDriver(Driver):
         """Start what may start, in rank order, within `max_concurrency`."""
         limit = self.options.max_concurrency
         ready, running = this.ready, this.running
-        create_task = self.loop.create_task
         while ready and (limit is None or len(running) < limit):
             inv = this.take(heapq.heappop(ready))
-            inv.task = create_task(self.invoke(inv))
+            inv.task = self.task(inv)
 
     def ended(self, inv: Invocation) -> None:
         """Start the executor's next (ORD-5), or find the superstep finished (BAR-1)."""

@@ -269,7 +269,7 @@ class ControlledDriver(Driver):
             heapq.heapify(this.ready)
             this.take(index)
             self._turn = inv
-            inv.task = self.loop.create_task(self.invoke(inv))
+            inv.task = self.task(inv)
         await self._turn_over(inv)
 
     def _resume(self, inv: Invocation) -> bool:

@@ -93,7 +93,7 @@ async def run_child(driver: Driver, plan: Plan, inv: Invocation, message: Any) -
             f"sub-workflows are nested more than {_MAX_DEPTH} deep at {inv.executor!r}; does one contain itself?"
         )
     kernel = Kernel(plan, journal, scope=inv.id, prefix=prefix, strict=driver.options.strict, describe=error_info)
-    payload = Value.of(message, f"the input of sub-workflow {inv.executor!r}")
+    payload = Value.of(message, "the input of sub-workflow {!r}", inv.executor)
     if journal.on:
         journal.append(
             run_started(

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -44,6 +45,7 @@ class WorkflowResult:
     findings: list[Finding] = field(default_factory=list)
 
 
+@cache
 def _version() -> str:
     try:
         return version("stepscope")
@@ -71,7 +73,7 @@ class Session:
         began = time.perf_counter_ns()
         self._journal = Journal(lambda: time.perf_counter_ns() - began)
         self._options = options
-        self._payload = Value.of(message, f"workflow {plan.name!r}: its input")
+        self._payload = Value.of(message, "workflow {!r}: its input", plan.name)
         self._kernel = Kernel(plan, self._journal, strict=options.strict, describe=error_info)
         self._kernel.check_input(self._payload)
         self._seed = options.drawn_seed

@@ -43,8 +43,9 @@ from ..values import Value, text
 from .locks import Locks
 from .model import HoldRecord, Invocation, Message, Outcome, Plan, Ticket
 from .ops import Acquire, Add, BeginEffect, EndEffect, Get, Op, Release, Send, Set, Update, Yield
+from .pool import Buffers
 from .report import Reporter
-from .route import Buffers, Decision, Drop, Parcel, Router, Routing
+from .route import Decision, Drop, Parcel, Router, Routing
 from .state import State
 
 Inboxes: TypeAlias = list[list[Invocation]]
@@ -82,9 +83,9 @@ class Kernel:
         self._buffers: Buffers = {}
         self._next: dict[int, list[Parcel]] = {}
         self._inboxes: Inboxes = []
-        self._left: list[int] = []
-        self._sends: list[int] = []
-        self._yields: list[int] = []
+        self._left: dict[int, int] = {}
+        self._sends: dict[int, int] = {}
+        self._yields: dict[int, int] = {}
         self._arrivals = 0
         self._failures: list[tuple[int, Exception]] = []
         self._digest: Digest | None = None
@@ -96,21 +97,23 @@ class Kernel:
 
     # -- the run -------------------------------------------------------------------------------------------------
 
-    def check_input(self, payload: Value) -> None:
-        """Raise `WorkflowError` if no handler of the start executor takes the input."""
+    def check_input(self, payload: Value) -> Any:
+        """The start executor's handler for the input. Raises `WorkflowError` if none takes it."""
         start = self.plan.nodes[self.plan.start]
-        if start.match(payload.peek) is None:
+        handler = start.match(payload.peek)
+        if handler is None:
             raise WorkflowError(
                 f"workflow {self.plan.name!r}: its start executor {start.id!r} takes {start.takes}, not the input "
                 f"{text(payload.tree(), 80)}."
             )
+        return handler
 
     def begin(self, payload: Value) -> None:
         """Barrier 0: the input has arrived, nothing has run. Raises as `check_input` does."""
-        self.check_input(payload)
+        handler = self.check_input(payload)
         initial = sorted(self.state.committed.items())
         self._digest = Digest(self.names[self.plan.start], payload, initial)
-        self._next = {self.plan.start: [Parcel(-1, payload, [0], [""])]}
+        self._next = {self.plan.start: [Parcel(-1, payload, [0], [""], handler)]}
 
     @property
     def digest(self) -> str:
@@ -132,22 +135,19 @@ class Kernel:
         journal, names = self.journal, self.names
         inboxes: Inboxes = []
         for rank in sorted(self._next):
-            inboxes.append(
-                [
-                    Invocation(
-                        self, journal.invocation(), rank, names[rank], position, p.payload, p.messages, p.sources
-                    )
-                    for position, p in enumerate(self._next[rank])
-                ]
-            )
+            name = names[rank]
+            inbox: list[Invocation] = []
+            for position, p in enumerate(self._next[rank]):
+                number = journal.invocation()
+                inbox.append(
+                    Invocation(self, number, rank, name, position, p.payload, p.messages, p.sources, p.handler)
+                )
+            inboxes.append(inbox)
         self._inboxes = inboxes
-        count = len(self.plan.nodes)
-        self._left = [0] * count
-        self._sends = [0] * count
-        self._yields = [0] * count
+        self._left = {inbox[0].rank: len(inbox) for inbox in inboxes}
+        self._sends.clear()
+        self._yields.clear()
         self._arrivals = len(inboxes)
-        for inbox in inboxes:
-            self._left[inbox[0].rank] = len(inbox)
         if journal.on:
             step, scope = self.superstep, self.scope
             journal.append(
@@ -169,9 +169,8 @@ class Kernel:
     def start(self, inv: Invocation) -> Any:
         """The invocation begins (ORD-5: the driver starts an executor's next only after the last ended).
 
-        Gives an isolated copy of the payload (ORD-3); `inv.handler` is what the plan's `match` chose.
+        Gives an isolated copy of the payload (ORD-3); `inv.handler` was chosen when it was routed.
         """
-        inv.handler = self.plan.nodes[inv.rank].match(inv.payload.peek)
         inv.started = True
         journal = self.journal
         if journal.on:
@@ -186,9 +185,9 @@ class Kernel:
         """The invocation has its terminal outcome; it is fenced from now on (BAR-2, STA-7)."""
         if inv.outcome is not None:
             return
-        for ticket in list(inv.tickets):
+        for ticket in inv.tickets:
             self._locks.withdraw(ticket)
-        for record in list(reversed(inv.holds)):
+        for record in reversed(inv.holds):
             if outcome == "completed":
                 self.report.not_released(inv, record)
             self._locks.release(inv, record, "ended", 0)
@@ -261,11 +260,14 @@ class Kernel:
 
     def _send(self, inv: Invocation, op: Send) -> None:
         rank = inv.rank
-        number = self._sends[rank]
+        number = self._sends.get(rank, 0)
         self._sends[rank] = number + 1
         journal = self.journal
         message = Message(journal.message(), rank, number, op.target, op.payload)
-        inv.sends.append(message)
+        if inv.sends is None:
+            inv.sends = [message]
+        else:
+            inv.sends.append(message)
         if journal.on:
             journal.append(
                 Sent(
@@ -275,9 +277,12 @@ class Kernel:
             )  # fmt: skip
 
     def _yield(self, inv: Invocation, op: Yield) -> None:
-        number = self._yields[inv.rank]
+        number = self._yields.get(inv.rank, 0)
         self._yields[inv.rank] = number + 1
-        inv.outputs.append(op.value)
+        if inv.outputs is None:
+            inv.outputs = [op.value]
+        else:
+            inv.outputs.append(op.value)
         journal = self.journal
         if journal.on:
             journal.append(
@@ -315,9 +320,8 @@ class Kernel:
         if access == "live" and self._locks.blocks(inv, op.key):
             return self._wait(inv, op, op.key)
         before = self.state.read(inv, op.key, access)
-        new = Value.of(
-            op.function(None if before is None else before.fresh()), f"executor {inv.executor!r} updated {op.key!r}"
-        )
+        after = op.function(None if before is None else before.fresh())
+        new = Value.of(after, "executor {!r} updated state key {!r}", inv.executor, op.key)
         self._write(inv, op.key, access, "update", new, op.line)
         return new.fresh()
 
@@ -396,8 +400,8 @@ class Kernel:
         if not self._failures:
             try:
                 changes = self.state.prepare()
-                sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends]
-                routing = self._router.route(sends, self._buffers)
+                sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()]
+                routing = self._router.route(sends, self._buffers, explain=self.journal.on)
                 if self._strict and routing.drops:
                     raise self._dropped(routing.drops)
             except Exception as error:
@@ -417,7 +421,7 @@ class Kernel:
         assert self._digest is not None
         names = self.names
         self.state.adopt(changes)
-        outputs = [(inv.executor, value) for inbox in self._inboxes for inv in inbox for value in inv.outputs]
+        outputs = [(inv.executor, value) for inbox in self._inboxes for inv in inbox for value in inv.outputs or ()]
         self.outputs.extend(value for _, value in outputs)
         self._buffers.update(routing.buffers)
         self._next = routing.inboxes
@@ -434,7 +438,8 @@ class Kernel:
             journal.append(Committed(journal.seq(), journal.clock(), scope, step, changes, len(sends), len(outputs)))
         for drop in routing.drops:
             self.report.dropped(drop, names[drop.message.source])
-        self.report.growing(self.plan, names, routing.buffers)
+        if routing.buffers:
+            self.report.growing(self.plan, names, routing.buffers)
         if journal.on:
             journal.append(SuperstepCompleted(journal.seq(), journal.clock(), self.scope, self.superstep))
 
@@ -489,7 +494,7 @@ class Kernel:
         errors = []
         for group in self.plan.groups:
             held = self._buffers.get(group.id)
-            if held and any(held.values()):
+            if held is not None and held.filled:
                 errors.append(self.report.starved(group, self.names, held))
         if errors and self._strict:
             raise StarvedFanInError(" ".join(errors))

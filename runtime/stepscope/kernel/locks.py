@@ -74,14 +74,14 @@ class Locks:
         if not record.open:
             return
         record.open = False
-        inv.holds.remove(record)
+        inv.holds = tuple(one for one in inv.holds if one is not record)
         self._give_up(inv, record.keys, reason, line)
 
     def withdraw(self, ticket: Ticket) -> None:
         """The waiter is gone. What was already handed to it goes on to the next (STA-5)."""
         inv = ticket.inv
         if ticket in inv.tickets:
-            inv.tickets.remove(ticket)
+            self._forget(ticket)
             self._locks[ticket.key].queue.remove(ticket)
             self._give_up(inv, self._taken(ticket), "ended", 0)
         elif ticket.done and ticket.error is None and ticket.record is not None:
@@ -94,6 +94,10 @@ class Locks:
             for key, lock in sorted(self._locks.items())
             if lock.owner is not None
         ]
+
+    @staticmethod
+    def _forget(ticket: Ticket) -> None:
+        ticket.inv.tickets = tuple(one for one in ticket.inv.tickets if one is not ticket)
 
     @staticmethod
     def _taken(ticket: Ticket) -> tuple[str, ...]:
@@ -121,7 +125,7 @@ class Locks:
                 return False
             ticket.remaining = ticket.remaining[1:]
             self._own(lock, ticket, key, waited=ticket.key == key)
-        inv.holds.append(record)
+        inv.holds += (record,)
         return True
 
     def _own(self, lock: _Lock, ticket: Ticket, key: str, waited: bool) -> None:
@@ -157,7 +161,7 @@ class Locks:
             error = self._deadlock(ticket, path)
             self._report(error, ticket)
             raise error
-        ticket.inv.tickets.append(ticket)
+        ticket.inv.tickets += (ticket,)
         lock.queue.append(ticket)
 
     def _path(self, at: Invocation, goal: Invocation, seen: list[Invocation]) -> list[Ticket] | None:
@@ -215,7 +219,7 @@ class Locks:
         woken: list[Ticket] = []
         while queue:
             ticket = queue.popleft()
-            ticket.inv.tickets.remove(ticket)
+            self._forget(ticket)
             if ticket.record is None:
                 self._perform(ticket)
                 woken.append(ticket)

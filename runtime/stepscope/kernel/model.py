@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import msgspec
+
 from ..events import EdgeKind, GraphInfo, HandlerStarted
 from ..statekey import StateKey
 from ..values import Value
@@ -65,17 +67,14 @@ class Plan:
         object.__setattr__(self, "out", tuple(map(tuple, out)))
 
 
-class Message:
+class Message(msgspec.Struct, eq=False, gc=False):
     """A sent message; `number` counts its executor's sends of the superstep."""
 
-    __slots__ = ("id", "number", "payload", "source", "target")
-
-    def __init__(self, id: int, source: int, number: int, target: str | None, payload: Value) -> None:
-        self.id = id
-        self.source = source
-        self.number = number
-        self.target = target
-        self.payload = payload
+    id: int
+    source: int
+    number: int
+    target: str | None
+    payload: Value
 
 
 class HoldRecord:
@@ -90,41 +89,32 @@ class HoldRecord:
         self.undo: dict[str, Value | None] = {}
 
 
-class Invocation:
+class Invocation(msgspec.Struct, eq=False):
     """One run of a handler for one delivery.
 
     `round`, `task` and `cancelling` belong to the driver; the kernel does not look at them.
     """
 
-    __slots__ = (
-        "begun", "cancelling", "effects", "executor", "handler", "holds", "id", "kernel", "messages", "outcome", "outputs",
-        "payload", "position", "rank", "round", "sends", "sources", "started", "task", "tickets",
-    )  # fmt: skip
-
-    def __init__(
-        self, kernel: Any, id: int, rank: int, executor: str, position: int, payload: Value, messages: list[int],
-        sources: list[str],
-    ) -> None:  # fmt: skip
-        self.kernel = kernel
-        self.id = id
-        self.rank = rank
-        self.executor = executor
-        self.position = position
-        self.payload = payload
-        self.messages = messages
-        self.sources = sources
-        self.handler: Any = None
-        self.started = False
-        self.outcome: Outcome | None = None
-        self.sends: list[Message] = []
-        self.outputs: list[Value] = []
-        self.holds: list[HoldRecord] = []
-        self.tickets: list[Ticket] = []
-        self.effects = 0
-        self.begun: HandlerStarted | None = None
-        self.round: Any = None
-        self.task: Any = None
-        self.cancelling = False
+    kernel: Any
+    id: int
+    rank: int
+    executor: str
+    position: int
+    payload: Value
+    messages: list[int]
+    sources: list[str]
+    handler: Any
+    started: bool = False
+    begun: HandlerStarted | None = None
+    outcome: Outcome | None = None
+    sends: list[Message] | None = None  # most invocations need none of these four: made when needed
+    outputs: list[Value] | None = None
+    holds: tuple[HoldRecord, ...] = ()
+    tickets: tuple[Ticket, ...] = ()
+    effects: int = 0
+    round: Any = None
+    task: Any = None
+    cancelling: bool = False
 
     @property
     def running(self) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..errors import ConvergenceError, DeadlockError, StateConflictError
 from ..events import ErrorInfo, Found
 from ..findings import Kind
 from ..journal import Journal
 from ..values import text
-from .model import Group, HoldRecord, Invocation, Message, Plan, Ticket
+from .model import Group, HoldRecord, Invocation, Plan, Ticket
 from .ops import Op, describe
-from .route import Buffers, Drop
+from .pool import Buffers, Pool
+from .route import Drop
 
 _GROWING = 64
 """A fan-in buffer of this many left-over messages is reported, and again at each doubling (ORD-4)."""
@@ -90,7 +93,9 @@ class Reporter:
     def growing(self, plan: Plan, names: list[str], buffers: Buffers) -> None:
         """ORD-4: sources that fire unequally leave messages behind."""
         for group in plan.groups:
-            for source, held in buffers.get(group.id, {}).items():
+            if group.id not in buffers:
+                continue
+            for source, held in zip(group.sources, buffers[group.id].queues, strict=True):
                 limit = self._grown.get((group.id, source), _GROWING)
                 if len(held) >= limit:
                     self._grown[group.id, source] = 2 * limit
@@ -102,11 +107,12 @@ class Reporter:
                         executors=[names[source], names[group.targets[0]]],
                     )  # fmt: skip
 
-    def starved(self, group: Group, names: list[str], held: dict[int, list[Message]]) -> str:
+    def starved(self, group: Group, names: list[str], pool: Pool) -> str:
         """DLK-3; gives the sentence."""
+        held = dict(zip(group.sources, pool.queues, strict=True))
         missing = [names[source] for source in group.sources if not held[source]]
         left = ", ".join(
-            f"{len(held[source])} of {names[source]!r} ({', '.join(text(m.payload.tree(), 30) for m in held[source][:3])}"
+            f"{len(held[source])} of {names[source]!r} ({', '.join(text(m.payload.tree(), 30) for m in islice(held[source], 3))}"
             f"{', …' if len(held[source]) > 3 else ''})"
             for source in group.sources
             if held[source]

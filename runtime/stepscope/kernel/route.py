@@ -10,26 +10,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from ..errors import WorkflowError
 from ..values import Value, text
 from .model import Group, Message, Plan
-
-Buffers = dict[str, dict[int, list[Message]]]
-"""Fan-in group id -> source rank -> messages not yet in a group."""
+from .pool import Buffers, Pool
 
 
-@dataclass(slots=True)
-class Parcel:
+class Parcel(msgspec.Struct, eq=False):
     """What one delivery will carry; `rank` is its source's, a fan-in group's first source's (ORD-7)."""
 
     rank: int
     payload: Value
     messages: list[int]
     sources: list[str]
+    handler: Any
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(msgspec.Struct, eq=False):
     """What one edge group did with a message for one target."""
 
     message: Message
@@ -39,8 +38,7 @@ class Decision:
     reason: str
 
 
-@dataclass(slots=True)
-class Drop:
+class Drop(msgspec.Struct, eq=False):
     """A message that nothing took; `why` as in the `Dropped` event."""
 
     message: Message
@@ -51,8 +49,9 @@ class Drop:
 
 @dataclass(slots=True)
 class Routing:
-    """The barrier's decisions."""
+    """The barrier's decisions; `steps` has what was dropped, and every decision if `explain` is set."""
 
+    explain: bool
     steps: list[Decision | Drop] = field(default_factory=list)
     inboxes: dict[int, list[Parcel]] = field(default_factory=dict)
     buffers: Buffers = field(default_factory=dict)
@@ -70,20 +69,27 @@ class Router:
         self._plan = plan
         self._names = names
         self._rank = {node.id: rank for rank, node in enumerate(plan.nodes)}
+        self._alone = [[name] for name in names]
+        self._position = {
+            group.id: {source: index for index, source in enumerate(group.sources)} for group in plan.groups
+        }
         self._short = [
             len(plan.out[rank]) == 1 and self._is_plain(plan.out[rank][0]) for rank in range(len(plan.nodes))
         ]
 
     @staticmethod
     def _is_plain(group: Group) -> bool:
-        return group.kind in ("single", "fan-out") and not any(group.tests)
+        return group.kind in ("single", "fan-out", "fan-in") and not any(group.tests)
 
-    def route(self, messages: Iterable[Message], buffers: Buffers) -> Routing:
+    def route(self, messages: Iterable[Message], buffers: Buffers, *, explain: bool) -> Routing:
         """Decide for every message. Raises what a condition or selection function raises."""
-        routing = Routing()
+        routing = Routing(explain)
         for message in messages:
             if self._short[message.source] and message.target is None:
                 group = self._plan.out[message.source][0]
+                if group.kind == "fan-in":
+                    self._buffer(routing, message, group, group.targets[0], buffers)
+                    continue
                 for target in group.targets:
                     self._deliver(routing, message, group, target, "")
             else:
@@ -107,6 +113,8 @@ class Router:
                     continue
                 if not yes:
                     reasons.append(reason)
+                    if not routing.explain:
+                        continue
                     decision = "not-selected" if group.kind in ("switch-case", "multi-selection") else "condition-false"
                     routing.steps.append(Decision(message, group, target, decision, reason))
                     continue
@@ -181,38 +189,46 @@ class Router:
             raise
 
     def _deliver(self, routing: Routing, message: Message, group: Group, target: int, reason: str) -> None:
-        if not self._takes(routing, message, target, message.payload):
+        handler = self._plan.nodes[target].match(message.payload.peek)
+        if handler is None:
+            self._untaken(routing, message, target, message.payload)
             return
-        routing.steps.append(Decision(message, group, target, "delivered", reason))
-        parcel = Parcel(message.source, message.payload, [message.id], [self._names[message.source]])
-        routing.inboxes.setdefault(target, []).append(parcel)
+        if routing.explain:
+            routing.steps.append(Decision(message, group, target, "delivered", reason))
+        parcel = Parcel(message.source, message.payload, [message.id], self._alone[message.source], handler)
+        if target in routing.inboxes:
+            routing.inboxes[target].append(parcel)
+        else:
+            routing.inboxes[target] = [parcel]
 
-    def _takes(self, routing: Routing, message: Message, target: int, payload: Value) -> bool:
-        node = self._plan.nodes[target]
-        if node.match(payload.peek) is not None:
-            return True
-        what = f"{self._names[target]!r} takes {node.takes}, not {text(payload.tree(), 60)}"
+    def _untaken(self, routing: Routing, message: Message, target: int, payload: Value) -> None:
+        what = f"{self._names[target]!r} takes {self._plan.nodes[target].takes}, not {text(payload.tree(), 60)}"
         routing.steps.append(Drop(message, self._names[target], "no-handler", what))
-        return False
 
     def _buffer(self, routing: Routing, message: Message, group: Group, target: int, buffers: Buffers) -> None:
-        mine = routing.buffers.get(group.id)
-        if mine is None:
-            held = buffers.get(group.id, {})
-            mine = routing.buffers[group.id] = {source: list(held.get(source, ())) for source in group.sources}
-        mine[message.source].append(message)
-        missing = [self._names[source] for source in group.sources if not mine[source]]
-        if missing:
-            why = f"waits for {', '.join(map(repr, missing))}"
-            routing.steps.append(Decision(message, group, target, "buffered", why))
+        pool = routing.buffers.get(group.id)
+        if pool is None:
+            held = buffers.get(group.id)
+            pool = routing.buffers[group.id] = Pool(len(group.sources)) if held is None else held.copy()
+        members = pool.put(self._position[group.id][message.source], message)
+        if members is None:
+            if routing.explain:
+                routing.steps.append(Decision(message, group, target, "buffered", self._missing(group, pool)))
             return
-        members = [mine[source].pop(0) for source in group.sources]
         payload = Value.group([member.payload for member in members])
-        if not self._takes(routing, message, target, payload):
+        handler = self._plan.nodes[target].match(payload.peek)
+        if handler is None:
+            self._untaken(routing, message, target, payload)
             return
-        why = f"completes the group of {', '.join(str(member.id) for member in members)}"
-        routing.steps.append(Decision(message, group, target, "delivered", why))
-        parcel = Parcel(
-            group.sources[0], payload, [member.id for member in members], [self._names[m.source] for m in members]
-        )
+        if routing.explain:
+            why = f"completes the group of {len(members)}"
+            routing.steps.append(Decision(message, group, target, "delivered", why))
+        sources = [self._names[source] for source in group.sources]
+        parcel = Parcel(group.sources[0], payload, [member.id for member in members], sources, handler)
         routing.inboxes.setdefault(target, []).append(parcel)
+
+    def _missing(self, group: Group, pool: Pool) -> str:
+        if pool.empty > 3:
+            return f"waits for {pool.empty} of {len(group.sources)} sources"
+        names = [self._names[source] for source, queue in zip(group.sources, pool.queues, strict=True) if not queue]
+        return f"waits for {', '.join(map(repr, names))}"

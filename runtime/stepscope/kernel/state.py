@@ -23,7 +23,7 @@ class State:
         """Put every declared initial value in place. Raises `UnstorableValueError`."""
         self._keys = keys
         self.committed: dict[str, Value | None] = {
-            name: Value.of(key.initial, f"state key {name!r}: initial")
+            name: Value.of(key.initial, "state key {!r}: initial", name)
             for name, key in keys.items()
             if key.initial is not ABSENT
         }
@@ -103,7 +103,7 @@ class State:
         if merged is ABSENT:
             merged = self._start(key)
         merged = self._reduce(key, merged, given[done:])
-        value = Value.of(merged, f"executor {given[0][0].executor!r}: reducer of state key {key!r}")
+        value = Value.of(merged, "executor {!r}: reducer of state key {!r}", given[0][0].executor, key)
         self._merged[key, rank] = (len(given), value.fresh())
         return value
 
@@ -147,7 +147,7 @@ class State:
                 ordered = [item for _, items in sorted(self._given[key].items()) for item in items]
                 merged = self._reduce(key, self._start(key), ordered)
                 writers = list(dict.fromkeys(inv.executor for inv, _ in ordered))
-                new = Value.of(merged, f"state key {key!r}: its reducer")
+                new = Value.of(merged, "state key {!r}: its reducer", key)
             else:
                 new = self._live[key]
                 writers = [executor for _, executor in sorted(self._live_writers[key].items())]
