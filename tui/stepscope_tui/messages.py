@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from stepscope.findings import Finding
 
 
 class Goto(Message):
@@ -42,3 +47,33 @@ class Say(Message):
         super().__init__()
         self.sentence = sentence
         self.error = error
+
+
+class Found(Message):
+    """A search has ended; `seq` is None if there is no match."""
+
+    def __init__(self, needle: str, seq: int | None) -> None:
+        """`needle`: what was searched for."""
+        super().__init__()
+        self.needle = needle
+        self.seq = seq
+
+
+class Filtered(Message):
+    """A filter has been through the run."""
+
+    def __init__(self, text: str, seqs: list[int]) -> None:
+        """`text`: the filter; `seqs`: what it leaves."""
+        super().__init__()
+        self.text = text
+        self.seqs = seqs
+
+
+class Studied(Message):
+    """The whole run has been looked at."""
+
+    def __init__(self, errors: list[int], findings: list[Finding] | None) -> None:
+        """`errors`: where something went wrong; `findings`: None if analysis was not wanted, or could not be made."""
+        super().__init__()
+        self.errors = errors
+        self.findings = findings
