@@ -1,0 +1,419 @@
+"""One run of a recording, and every question that can be asked about it. Time is a parameter: a `seq`.
+
+What needs only the run's frame (events by number, supersteps, lanes, state, overview) is answered from the file's
+tables. Questions about executors, invocations, messages and locks need the index, which is built by the first of
+them, or beforehand by `build_index`. A run may be shared between threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from stepscope.digest import digest_of_events
+from stepscope.events import AnyEvent, BarrierArrived, Found, GraphInfo, OutputYielded, RunStarted
+from stepscope.findings import Finding, of_event
+
+from . import database as db
+from . import locks, state, timeline, traffic
+from .blocks import Blocks, Payloads
+from .codec import codes_for, pattern_of
+from .errors import RecordingError
+from .index import Index
+from .model import (
+    Arrival,
+    Bucket,
+    Cell,
+    Counts,
+    Invocation,
+    Lane,
+    LockState,
+    LockUse,
+    Message,
+    RunInfo,
+    StateChange,
+    SuperstepSpan,
+    Write,
+)
+from .recorder import BlockSink
+from .runs import run_info
+from .search import Searched, search
+from .store import Store
+
+_MAX_SCOPES = 64
+
+
+class Run:
+    """Asks one run. Every method raises `RecordingError` if the recording turns out to be damaged."""
+
+    def __init__(self, database: db.Database, run: int, info: RunInfo, payloads: Payloads, *, redacted: bool) -> None:
+        """`run` is the row's number in the table of runs. Made by `Recording.run` and `Run.of_events`."""
+        self.info = info
+        self._database = database
+        self._blocks = Blocks(database, run, payloads)
+        self._payloads = payloads
+        self._redacted = redacted
+        self._state = state.StateQueries(self._blocks, payloads)
+        self._supersteps: dict[int, timeline.Supersteps] = {}
+        self._index = Index()
+        self._index_lock = threading.RLock()
+        self.started: RunStarted = self._blocks.started()
+
+    @classmethod
+    def of_events(cls, events: Iterable[AnyEvent]) -> Run:
+        """A run that no file holds, from its events in `seq` order. Raises `RecordingError` if they are no run's."""
+        store = Store(db.in_memory())
+        sink: BlockSink | None = None
+        seq = 0
+        for seq, event in enumerate(events, 1):
+            if sink is None:
+                if not isinstance(event, RunStarted):
+                    raise RecordingError("these events are no run: the first is not a run's start.")
+                sink = BlockSink(store, event)
+            if event.seq != seq:
+                raise RecordingError(f"these events are no run: number {event.seq} stands where {seq} should.")
+            sink.append(event)
+        if sink is None:
+            raise RecordingError("these events are no run: there are none.")
+        sink.close()
+        payloads = Payloads(store.database)
+        info, redacted = run_info(store.database, sink.run)
+        return cls(store.database, sink.run, info, payloads, redacted=redacted)
+
+    def refresh(self) -> bool:
+        """See what was written since; whether there was anything."""
+        grown = self._blocks.refresh()
+        info, self._redacted = run_info(self._database, self._blocks.run)
+        changed = grown or info != self.info
+        self.info = info
+        if grown:
+            for supersteps in list(self._supersteps.values()):
+                supersteps.refresh()
+        return changed
+
+    # the run as a whole
+
+    @property
+    def graph(self) -> GraphInfo:
+        """The workflow, as data."""
+        return self.started.graph
+
+    @property
+    def last(self) -> int:
+        """The highest `seq`."""
+        return self._blocks.last
+
+    @property
+    def duration_ns(self) -> int:
+        """Time of the last event, in nanoseconds since the run began."""
+        return self._blocks.t
+
+    def lanes(self) -> list[Lane]:
+        """Executors in rank order, those of a sub-workflow after the executor that hosts it."""
+        return timeline.lanes(self._database, self._blocks.run)
+
+    def counts(self) -> Counts:
+        """The run in numbers, as `stepscope info` gives them."""
+        spans = self._spans(0)
+        codes = self._blocks.codes
+
+        def count(kind: str) -> int:
+            return sum(codes.count(code) for code in codes_for([kind]))
+
+        return Counts(
+            supersteps=len(spans),
+            deliveries=count("delivered"),
+            messages=count("sent"),
+            lock_acquisitions=count("lock-acquired"),
+            barriers=spans.committed(),
+            checkpoints=0,
+            state_writes=codes.count(codes_for(["state-written"])[0]),
+            events=self.last,
+        )
+
+    def digest(self) -> str | None:
+        """The digest of the committed history, recomputed from the events (DET-1); None if values were left out."""
+        if self._redacted:
+            return None
+        try:
+            return digest_of_events(self.iter_events())
+        except (KeyError, ValueError, TypeError) as error:
+            raise RecordingError(f"{self._database.name} is damaged: it has no digest: {error}.") from None
+
+    def source(self, file: str) -> str | None:
+        """Text of a handler's source file as it was when the run was recorded; None if it was not kept."""
+        row = self._database.row("SELECT payload FROM sources WHERE run = ? AND file = ?", self._blocks.run, file)
+        value = None if row is None else self._payloads.optional(row[0])
+        text = None if value is None else value.tree()
+        return text if isinstance(text, str) else None
+
+    # events
+
+    def event(self, seq: int) -> AnyEvent:
+        """One event. Raises `IndexError` if the run has none of that number."""
+        return self._blocks.event(seq)
+
+    def iter_events(self, first: int = 1, last: int | None = None) -> Iterator[AnyEvent]:
+        """Events from `first` to `last`, both included."""
+        return self._blocks.iterate(first, self.last if last is None else last)
+
+    def events(
+        self,
+        first: int = 1,
+        n: int | None = None,
+        *,
+        kinds: Collection[str] = (),
+        executor: str | None = None,
+        superstep: int | None = None,
+        scope: int | None = None,
+        inv: int | None = None,
+    ) -> list[AnyEvent]:
+        """At most `n` events from `first` on, in order; only those that match what is given.
+
+        `superstep` without a `scope` is one of the run itself. Raises `ValueError` for an unknown kind.
+        """
+        low, high = max(first, 1), self.last
+        if superstep is not None:
+            scope = 0 if scope is None else scope
+            bounds = self._extent(superstep, scope)
+            low, high = max(low, bounds[0]), min(high, bounds[1])
+        if inv is not None:
+            row = self.index().inv_row.get(inv)
+            if row is None:
+                return []
+            low = max(low, self._index.invocations.delivered[row])
+            high = min(high, self._index.invocations.ended[row] or high)
+        if not kinds and executor is None and superstep is None and scope is None and inv is None:
+            return list(self._blocks.iterate(low, high if n is None else min(high, low + n - 1)))
+        found: list[AnyEvent] = []
+        for seq in self._candidates(low, high, kinds, executor):
+            if n is not None and len(found) >= n:
+                break
+            event = self._blocks.event(seq)
+            if (
+                (scope is None or event.scope == scope)
+                and (superstep is None or event.superstep == superstep)
+                and (inv is None or getattr(event, "inv", None) == inv)
+            ):
+                found.append(event)
+        return found
+
+    def _extent(self, superstep: int, scope: int) -> tuple[int, int]:
+        """First and last event that can belong to a superstep; superstep 0 is what comes before the first."""
+        spans = self._spans(scope)
+        position = spans.numbered(superstep)
+        if position is None:
+            return (1, spans[0].first if len(spans) else self.last) if superstep == 0 else (1, 0)
+        following = spans[position + 1].first - 1 if position + 1 < len(spans) else self.last
+        return spans[position].first, following
+
+    def _candidates(self, low: int, high: int, kinds: Collection[str], executor: str | None) -> Iterable[int]:
+        if executor is not None:
+            lane = self.index().lanes.get(executor, ())
+            seqs: Iterable[int] = (lane[i] for i in range(bisect_left(lane, low), bisect_right(lane, high)))
+            if not kinds:
+                return seqs
+            wanted, codes = codes_for(kinds), self._blocks.codes
+            return (seq for seq in seqs if codes[seq - 1] in wanted)
+        if kinds:
+            return self._blocks.matching(pattern_of(codes_for(kinds)), low, high)
+        return range(low, high + 1)
+
+    def next(self, seq: int, *, kinds: Collection[str] = (), executor: str | None = None) -> int | None:
+        """The nearest matching event after `seq`. Raises `ValueError` for an unknown kind."""
+        return next(iter(self._candidates(max(seq, 0) + 1, self.last, kinds, executor)), None)
+
+    def previous(self, seq: int, *, kinds: Collection[str] = (), executor: str | None = None) -> int | None:
+        """The nearest matching event before `seq`. Raises `ValueError` for an unknown kind."""
+        codes, before = self._blocks.codes, min(seq - 1, self.last)
+        wanted = codes_for(kinds) if kinds else b""
+        if executor is not None:
+            lane = self.index().lanes.get(executor, ())
+            for i in range(bisect_right(lane, before) - 1, -1, -1):
+                if not wanted or codes[lane[i] - 1] in wanted:
+                    return lane[i]
+            return None
+        if wanted:
+            before = 1 + max(codes.rfind(code, 0, max(before, 0)) for code in wanted)
+        return before if before >= 1 else None
+
+    def search(
+        self,
+        text: str,
+        start: int,
+        *,
+        backwards: bool = False,
+        limit_s: float | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Searched:
+        """Look for a text in events from `start` on, `start` included; see `search.search`."""
+        return search(self._blocks, text, start, backwards=backwards, limit_s=limit_s, stop=stop)
+
+    def find(self, text: str, start: int, *, backwards: bool = False, limit_s: float | None = None) -> int | None:
+        """The nearest event from `start` on that contains a text; None if there is none, or none within `limit_s`."""
+        return self.search(text, start, backwards=backwards, limit_s=limit_s).hit
+
+    def findings(self) -> list[Finding]:
+        """What the runtime reported while the run went on."""
+        events = self.events(kinds=(Found.kind,))
+        return [of_event(event, self.info.run_id) for event in events if isinstance(event, Found)]
+
+    # supersteps
+
+    def _spans(self, scope: int) -> timeline.Supersteps:
+        spans = self._supersteps.get(scope)
+        if spans is None:
+            while len(self._supersteps) >= _MAX_SCOPES:
+                self._supersteps.pop(next(one for one in list(self._supersteps) if one))
+            spans = self._supersteps[scope] = timeline.Supersteps(self._blocks, scope)
+        return spans
+
+    def supersteps(self, scope: int = 0) -> Sequence[SuperstepSpan]:
+        """The supersteps of the run, or of the sub-workflow that invocation `scope` hosts, in order."""
+        return self._spans(scope)
+
+    def superstep_at(self, seq: int, scope: int = 0) -> SuperstepSpan | None:
+        """The superstep that contains an event; None before the first, and for what comes after one's completion."""
+        spans = self._spans(scope)
+        position = spans.position_at(seq)
+        return None if position is None else spans[position]
+
+    def overview(self, width: int, first: int = 1, last: int | None = None) -> list[Bucket]:
+        """The run, or a stretch of it, counted in at most `width` buckets."""
+        last = self.last if last is None else min(last, self.last)
+        return timeline.overview(self._blocks.codes, width, max(first, 1), last)
+
+    def arrivals(self, superstep: int, scope: int = 0) -> list[Arrival]:
+        """Who arrived at a barrier, in order, and how long each then waited for the last."""
+        found = [
+            event
+            for event in self.events(kinds=(BarrierArrived.kind,), superstep=superstep, scope=scope)
+            if isinstance(event, BarrierArrived)
+        ]
+        latest = found[-1].t if found else 0
+        return [Arrival(event.executor, event.seq, event.t, latest - event.t) for event in found]
+
+    def outputs(self) -> list[OutputYielded]:
+        """The run's committed outputs in canonical order: superstep, rank, number (ORD-6)."""
+        ranks = {executor.id: executor.rank for executor in self.graph.executors}
+        events = [e for e in self.events(kinds=(OutputYielded.kind,), scope=0) if isinstance(e, OutputYielded)]
+        spans = self._spans(0)
+
+        def committed(event: OutputYielded) -> bool:
+            position = spans.numbered(event.superstep)
+            return position is not None and spans[position].committed > 0
+
+        return sorted(
+            filter(committed, events), key=lambda e: (e.superstep, ranks.get(e.executor, len(ranks)), e.number)
+        )
+
+    # the index
+
+    @property
+    def index_ready(self) -> bool:
+        """Whether questions that need the index are answered at once."""
+        return self._index.last >= self.last
+
+    def build_index(self, progress: Callable[[float], bool] | None = None) -> bool:
+        """Build the index, or what is missing of it; whether it is whole.
+
+        `progress` is told the share that is done, 0 to 1, and stops the work by returning False; what was built
+        is kept.
+        """
+        while not self.index_ready:
+            with self._index_lock:
+                self._feed()
+            if progress is not None and not progress(self._index.last / self.last):
+                return self.index_ready
+        return True
+
+    def _feed(self) -> None:
+        """Take the next few blocks in."""
+        for taken, events in enumerate(self._blocks.without_values(self._index.last + 1), 1):
+            self._index.feed(events)
+            if taken == 16:
+                return
+
+    def index(self) -> Index:
+        """The index, built if need be."""
+        self.build_index()
+        return self._index
+
+    # invocations and messages
+
+    def invocation(self, inv: int) -> Invocation:
+        """One invocation. Raises `IndexError` if the run has none of that number."""
+        index = self.index()
+        row = index.inv_row.get(inv)
+        if row is None:
+            raise IndexError(f"there is no invocation {inv} in this run")
+        return traffic.invocation(self._blocks, index, row)
+
+    def invocations(self, first: int, last: int, executor: str | None = None) -> list[Invocation]:
+        """Those that lay in an inbox or ran at some time in [first, last], in the order of their delivery."""
+        index = self.index()
+        rows = index.invocations_between(self._spans(0).start_before(first, 0), first, last)
+        found = (traffic.invocation(self._blocks, index, row) for row in rows)
+        return [one for one in found if executor is None or one.executor == executor]
+
+    def deliveries(
+        self, executor: str | None = None, superstep: int | None = None, scope: int | None = None
+    ) -> list[Invocation]:
+        """All invocations, or those of an executor or superstep; `superstep` alone is one of the run itself."""
+        delivered = self.events(kinds=("delivered",), executor=executor, superstep=superstep, scope=scope)
+        index = self.index()
+        rows = [index.inv_row[event.inv] for event in delivered]  # type: ignore[union-attr]
+        return [traffic.invocation(self._blocks, index, row) for row in rows]
+
+    def message(self, message_id: int) -> Message:
+        """One message; 0 is the run's input. Raises `IndexError` if the run has none of that number."""
+        index = self.index()
+        row = index.message_row.get(message_id)
+        if row is None:
+            raise IndexError(f"there is no message {message_id} in this run")
+        return traffic.message(self._blocks, index, row)
+
+    def messages(self, first: int, last: int) -> list[Message]:
+        """Those that were under way, from their sending to their last delivery, at some time in [first, last]."""
+        index = self.index()
+        rows = index.messages_between(self._spans(0).start_before(first, 1), first, last)
+        return [traffic.message(self._blocks, index, row) for row in rows]
+
+    # state
+
+    def keys(self, scope: int = 0) -> list[str]:
+        """Every state key that was declared or ever written, in order."""
+        return self._state.keys(scope)
+
+    def writes(
+        self, key: str, *, before: int | None = None, after: int | None = None, n: int | None = None, scope: int = 0
+    ) -> list[Write]:
+        """Writes of a key in order, between two events (neither included).
+
+        With `n`, the latest `n` if `before` is given, else the first `n`.
+        """
+        return self._state.writes(key, scope, before, after, n)
+
+    def state_at(self, seq: int, executor: str | None = None, scope: int = 0) -> dict[str, Cell]:
+        """The state once the event at `seq` has happened: committed values, and live keys as they are then.
+
+        With `executor`, as that executor sees it: its own pending writes too, marked. Absent keys are not in it.
+        """
+        return self._state.at(seq, scope, executor, self.superstep_at(seq, scope))
+
+    def changes_at(self, seq: int) -> list[StateChange]:
+        """What the event at `seq` did to what a person sees of the state."""
+        return state.changes(self._blocks.event(seq))
+
+    # locks
+
+    def locks(self) -> list[LockUse]:
+        """Every hold, and every plain operation that had to wait, in the order they began."""
+        index = self.index()
+        return [locks.use(self._blocks, index, row) for row in range(len(index.locks))]
+
+    def locks_at(self, seq: int, scope: int = 0) -> dict[str, LockState]:
+        """The keys that are held or waited for once the event at `seq` has happened, by name."""
+        low = self._spans(0).start_before(seq, 0)
+        return locks.at(self._blocks, self.index(), seq, low, scope)

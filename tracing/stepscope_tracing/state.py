@@ -1,0 +1,109 @@
+"""Shared state at any moment of a run, from the tables of writes and of what they made everybody see.
+
+A live key changes with its write, other keys with their superstep's commit; a write that waits for one is *pending*
+and only its own executor sees it (STA-1, STA-2, STA-4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepscope.events import AnyEvent, Change, Committed, RunStarted, StateWritten, SuperstepFailed
+
+from .blocks import Blocks, Payloads
+from .errors import RecordingError
+from .model import Cell, StateChange, SuperstepSpan, Write
+
+_APPLIED = """
+SELECT k.key, a.value, a.written, a.executor, a.superstep, a.access FROM keys k
+JOIN applied a ON a.run = k.run AND a.scope = k.scope AND a.key = k.key AND a.seq = (
+    SELECT max(seq) FROM applied WHERE run = k.run AND scope = k.scope AND key = k.key AND seq <= ?)
+WHERE k.run = ? AND k.scope = ? ORDER BY k.key
+"""
+_PENDING = """
+SELECT k.key, w.new, w.seq, w.executor, w.superstep, w.access FROM keys k
+JOIN writes w ON w.run = k.run AND w.scope = k.scope AND w.key = k.key AND w.seq = (
+    SELECT max(seq) FROM writes
+    WHERE run = k.run AND scope = k.scope AND key = k.key AND seq BETWEEN ? AND ? AND executor = ?)
+WHERE k.run = ? AND k.scope = ? AND k.access <> 'live' ORDER BY k.key
+"""
+_WRITES = """
+SELECT w.seq, w.key, w.executor, w.inv, w.superstep, w.op, w.old, w.new, w.access,
+    CASE WHEN w.access = 'live' THEN w.seq ELSE coalesce(s.committed, 0) END
+FROM writes w LEFT JOIN supersteps s ON s.run = w.run AND s.scope = w.scope AND s.superstep = w.superstep
+WHERE w.run = ? AND w.scope = ? AND w.key = ? AND w.seq > ? AND w.seq < ? ORDER BY w.seq {} LIMIT ?
+"""
+_END = 1 << 62
+
+
+class StateQueries:
+    """The state of one run."""
+
+    def __init__(self, blocks: Blocks, payloads: Payloads) -> None:
+        """Of the run that `blocks` belongs to."""
+        self._blocks = blocks
+        self._database = blocks.database
+        self._payloads = payloads
+
+    def keys(self, scope: int) -> list[str]:
+        """Every key that was declared or ever written, in order."""
+        rows = self._database.rows(
+            "SELECT key FROM keys WHERE run = ? AND scope = ? ORDER BY key", self._blocks.run, scope
+        )
+        return [key for (key,) in rows]
+
+    def writes(self, key: str, scope: int, before: int | None, after: int | None, n: int | None) -> list[Write]:
+        """See `Run.writes`."""
+        latest = before is not None
+        rows = self._database.rows(
+            _WRITES.format("DESC" if latest else "ASC"),
+            self._blocks.run, scope, key, -1 if after is None else after, _END if before is None else before,
+            -1 if n is None else n,
+        )  # fmt: skip
+        value = self._payloads.optional
+        found = [
+            Write(seq, name, executor, inv, superstep, op, value(old), value(new), access, applied)
+            for seq, name, executor, inv, superstep, op, old, new, access, applied in rows
+        ]
+        return found[::-1] if latest else found
+
+    def at(self, seq: int, scope: int, executor: str | None, span: SuperstepSpan | None) -> dict[str, Cell]:
+        """See `Run.state_at`; `span` is the scope's superstep at `seq`."""
+        run = self._blocks.run
+        state: dict[str, Cell] = {}
+        for row in self._database.rows(_APPLIED, seq, run, scope):
+            self._put(state, row, pending=False)
+        settled = span is None or 0 < span.committed <= seq or (span.outcome == "failed" and span.last <= seq)
+        if executor is not None and span is not None and not settled:
+            for row in self._database.rows(_PENDING, span.first, seq, executor, run, scope):
+                self._put(state, row, pending=True)
+        return dict(sorted(state.items()))
+
+    def _put(self, state: dict[str, Cell], row: Any, *, pending: bool) -> None:
+        key, stored, written, executor, superstep, access = row
+        if access not in ("live", "snapshot", "reducer"):
+            raise RecordingError(f"{self._database.name} is damaged: its tables of state make no sense.")
+        value = self._payloads.optional(stored)
+        if value is None:
+            state.pop(key, None)
+        else:
+            state[key] = Cell(value, written, executor, superstep, access, pending)
+
+
+def changes(event: AnyEvent) -> list[StateChange]:
+    """See `Run.changes_at`."""
+    if isinstance(event, StateWritten):
+        pending = event.access != "live"
+        return [StateChange(event.key, event.old, event.new, event.access, [event.executor], pending)]
+    if isinstance(event, RunStarted):
+        keys = [key for key in event.graph.keys if key.initial is not None]
+        return [StateChange(key.name, None, key.initial, key.access, [], False) for key in keys]
+    if isinstance(event, Committed):  # live keys changed before
+        return [_seen(change) for change in event.changes if change.access != "live"]
+    if isinstance(event, SuperstepFailed):
+        return [_seen(change) for change in event.reverted]
+    return []
+
+
+def _seen(change: Change) -> StateChange:
+    return StateChange(change.key, change.old, change.new, change.access, change.writers, False)
