@@ -18,7 +18,7 @@ class Journal:
     `on` is False when nobody listens: the kernel then builds no events at all. Findings are always kept.
     """
 
-    __slots__ = ("_append", "_inv", "_keeping", "_message", "_seq", "announce", "clock", "findings", "on", "sinks")
+    __slots__ = ("_inv", "_keeping", "_message", "_seq", "announce", "append", "clock", "findings", "on", "sinks")
 
     def __init__(self, clock: Callable[[], int], sinks: Sequence[RunSink] = ()) -> None:
         """`clock` gives nanoseconds since the run began."""
@@ -36,7 +36,8 @@ class Journal:
         self.sinks = [*keeping, *others]
         self._keeping = list(keeping)
         self.on = bool(self.sinks)
-        self._append = self.sinks[0].append if len(self.sinks) == 1 else self._fan
+        self.append: Callable[[AnyEvent], None] = self.sinks[0].append if len(self.sinks) == 1 else self._fan
+        """Pass an event to every sink."""
 
     def seq(self) -> int:
         """The next sequence number."""
@@ -58,15 +59,11 @@ class Journal:
         self._message += 1
         return self._message
 
-    def append(self, event: AnyEvent) -> None:
-        """Pass an event to every sink."""
-        self._append(event)
-
     def found(self, event: Found) -> None:
         """Keep a finding for the run's result, and pass it on."""
         self.findings.append(event)
         if self.on:
-            self._append(event)
+            self.append(event)
 
     def _fan(self, event: AnyEvent) -> None:
         for sink in self.sinks:
