@@ -78,19 +78,22 @@ class Terminal:
 
     def pump(self, timeout: float) -> bool:
         """Read what is there, waiting up to `timeout` seconds for something; False if nothing came or it has ended."""
+        data = self._read(timeout)
+        self._stream.feed(data)
+        return bool(data)
+
+    def _read(self, timeout: float) -> bytes:
         ready, _, _ = select.select([self.fd], [], [], timeout)
         if not ready:
-            return False
+            return b""
         try:
             data = os.read(self.fd, 1 << 16)
         except OSError:
             data = b""
         if not data:
             self._reap()
-            return False
         self.raw += data
-        self._stream.feed(data)
-        return True
+        return data
 
     def wait_for(self, *texts: str, timeout: float = 10.0, gone: Sequence[str] = ()) -> float:
         """Read until the screen shows all `texts` and none of `gone`; seconds since the start of the program.
@@ -111,17 +114,21 @@ class Terminal:
         os.write(self.fd, KEYS.get(keys, keys).encode())
 
     def press(self, keys: str, *, quiet: float = 0.03, timeout: float = 5.0) -> Answer:
-        """Press keys and time the answer; over when nothing came for `quiet` seconds. `first` is `timeout` if none did."""
-        os.set_blocking(self.fd, True)
-        before = len(self.raw)
+        """Press keys and time the answer; over when nothing came for `quiet` seconds. `first` is `timeout` if none did.
+
+        The screen is brought up to date afterwards: emulating a terminal takes longer than a real one does.
+        """
+        chunks: list[bytes] = []
+        first, last, wait = timeout, 0.0, timeout
         begin = time.perf_counter()
         self.send(keys)
-        first, last = timeout, 0.0
-        wait = timeout
-        while self.pump(wait):
+        while data := self._read(wait):
             now = time.perf_counter() - begin
             first, last, wait = min(first, now), now, quiet
-        return Answer(first, last, len(self.raw) - before)
+            chunks.append(data)
+        answer = b"".join(chunks)
+        self._stream.feed(answer)
+        return Answer(first, last, len(answer))
 
     def settle(self, quiet: float = 0.3, timeout: float = 10.0) -> None:
         """Read until nothing has come for `quiet` seconds."""

@@ -7,6 +7,7 @@ import stepscope_tui.pace  # noqa: F401  isort: skip  (before anything of Textua
 import asyncio
 import shlex
 import sys
+import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ComposeResult
@@ -330,12 +331,15 @@ class DebuggerApp(App[None]):
             self.say("Nothing was searched for yet.")
             return
         self.say(f"Searching for “{session.needle}”…")
-        self.run_worker(self._find(session.needle, session.seq, backwards), group="search", exclusive=True)
+        self.run_worker(self._find(session.copy(), session.needle, backwards), group="search", exclusive=True)
 
-    async def _find(self, needle: str, seq: int, backwards: bool) -> None:
-        path, run_id = str(self.recording.path), self.session.run.info.run_id
-        found = await asyncio.to_thread(background.find, path, run_id, needle, seq, backwards=backwards)
-        self.post_message(Found(needle, found))
+    async def _find(self, session: Session, needle: str, backwards: bool) -> None:
+        stopped = threading.Event()
+        try:
+            found = await asyncio.to_thread(session.find, backwards=backwards, stop=stopped.is_set)
+            self.post_message(Found(needle, found))
+        finally:
+            stopped.set()
 
     def on_found(self, message: Found) -> None:
         """A search has ended."""
@@ -361,8 +365,8 @@ class DebuggerApp(App[None]):
         self.run_worker(self._match(text, kinds, executors), group="filter", exclusive=True)
 
     async def _match(self, text: str, kinds: frozenset[str], executors: frozenset[str]) -> None:
-        path, run_id = str(self.recording.path), self.session.run.info.run_id
-        self.post_message(Filtered(text, await asyncio.to_thread(background.matching, path, run_id, kinds, executors)))
+        seqs = await asyncio.to_thread(background.matching, self.session.run, kinds, executors)
+        self.post_message(Filtered(text, seqs))
 
     def on_filtered(self, message: Filtered) -> None:
         """A filter has been through the run."""

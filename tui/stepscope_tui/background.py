@@ -1,4 +1,4 @@
-"""Long questions about a recording, asked from a thread: each opens the file anew, so nothing is shared with the screen."""
+"""Long questions about a run, asked from a thread while the screen goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from stepscope.errors import WorkflowError
 
 from .looks import KINDS
-from .session import Session
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
@@ -21,16 +20,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "effects": ("effect-started", "effect-ended"),
 }
 """Words of a filter that stand for several kinds of events."""
-
-
-def find(path: str, run_id: str, needle: str, seq: int, *, backwards: bool) -> int | None:
-    """Where the next match after (before) `seq` is, going round."""
-    from stepscope_tracing import Recording
-
-    with Recording.open(path) as recording:
-        session = Session(recording.run(run_id), seq)
-        session.needle = needle
-        return session.find(backwards=backwards)
 
 
 def parse_filter(run: Run, text: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -55,17 +44,10 @@ def parse_filter(run: Run, text: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(kinds), frozenset(chosen)
 
 
-def matching(path: str, run_id: str, kinds: frozenset[str], executors: frozenset[str]) -> list[int]:
+def matching(run: Run, kinds: frozenset[str], executors: frozenset[str]) -> list[int]:
     """`seq` of every event of one of the kinds and one of the executors, in order; empty sets mean any."""
-    from stepscope_tracing import Recording
-
-    with Recording.open(path) as recording:
-        run = recording.run(run_id)
-        return [
-            event.seq
-            for event in run.iter_events()
-            if (not kinds or event.kind in kinds) and (not executors or getattr(event, "executor", None) in executors)
-        ]
+    names: list[str | None] = [*executors] or [None]
+    return sorted({event.seq for name in names for event in run.events(kinds=kinds, executor=name)})
 
 
 def error_seqs(run: Run) -> list[int]:

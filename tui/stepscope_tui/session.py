@@ -231,12 +231,20 @@ class Session:
             return f"“{self.needle}” is not in this run."
         return self._to(found, f"“{self.needle}” is only here.")
 
-    def find(self, *, backwards: bool = False) -> int | None:
-        """Where the next match is, going round the end of the run once; touches nothing, so a thread may ask."""
-        run, step = self.run, -1 if backwards else 1
-        start = self.seq + step
-        found = run.find(self.needle, start, backwards=backwards) if 1 <= start <= run.last else None
-        return run.find(self.needle, run.last if backwards else 1, backwards=backwards) if found is None else found
+    def copy(self) -> Session:
+        """Cursor and search, for a thread that looks for the next match while the person goes on."""
+        other = Session(self.run, self.seq)
+        other.needle = self.needle
+        return other
+
+    def find(self, *, backwards: bool = False, stop: Callable[[], bool] | None = None) -> int | None:
+        """Where the next match is, going round the end of the run once; `stop` is asked now and then."""
+        run = self.run
+        start = self.seq + (-1 if backwards else 1)
+        found = run.search(self.needle, start, backwards=backwards, stop=stop).hit if 1 <= start <= run.last else None
+        if found is None and not (stop is not None and stop()):
+            found = run.search(self.needle, run.last if backwards else 1, backwards=backwards, stop=stop).hit
+        return found
 
 
 STEPS: dict[str, Callable[[Session], str]] = {

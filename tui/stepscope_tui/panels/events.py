@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual import events
 
 from stepscope_tui.describe import brief, line
 from stepscope_tui.looks import Looks, looks_of
@@ -22,6 +23,10 @@ _TIMES_FROM = 100
 """Width from which the log has a column of times."""
 
 
+def _lane_width(run: Run) -> int:
+    return max(5, min(_LANE, max((len(lane.executor) for lane in run.lanes()), default=5)))
+
+
 class EventRows:
     """The events of a run, or of those `seqs` that a filter left, as rows."""
 
@@ -32,7 +37,7 @@ class EventRows:
         self.time = time
         self.seqs = range(1, run.last + 1) if seqs is None else seqs
         self.digits = len(str(run.last))
-        self.lane = max(4, min(_LANE, max((len(lane.executor) for lane in run.lanes()), default=4)))
+        self.lane = _lane_width(run)
 
     @property
     def count(self) -> int:
@@ -65,24 +70,25 @@ class MessageRows:
         self.looks = looks
         self.count = run.counts().messages + 1
         self.digits = len(str(run.last))
+        self.lane = _lane_width(run)
 
     def row(self, index: int) -> Text:
         """One message."""
         message, looks = self.run.message(index), self.looks
-        source = plain(message.source, looks.ascii, 12) if message.source else "input"
+        source = plain(message.source, looks.ascii, self.lane) if message.source else "input"
         targets = [arc.executor for arc in message.deliveries]
-        target = plain(targets[0], looks.ascii, 12) if targets else "nowhere yet"
+        target = plain(targets[0], looks.ascii, self.lane) if targets else "-"
         more = f" +{len(targets) - 1}" if len(targets) > 1 else ""
-        out = Text(no_wrap=True, end="")
-        out.append(f"m{index:<5}", "#7d8590")
-        out.append(f"{source:>12} {looks.glyph('arrow')} {target + more:<15}", "bold")
-        out.append(f" {looks.glyph('sent')} sent {self._at(message.sent)}", looks.style("sent"))
         delivered = message.deliveries[0].seq if message.deliveries else 0
+        out = Text(no_wrap=True, end="")
+        out.append(f"m{index:<{self.digits}} ", "#7d8590")
+        out.append(f"{source:>{self.lane}} {looks.glyph('arrow')} {target + more:<{self.lane + 3}}", "bold")
+        out.append(f"sent {self._at(message.sent)} ", looks.style("sent"))
         if message.dropped:
-            out.append(f"  {looks.glyph('dropped')} dropped", looks.style("dropped"))
+            out.append(f"{looks.glyph('dropped')} dropped: {plain(message.dropped, looks.ascii)}", looks.style("dropped"))
         else:
-            out.append(f"  {looks.glyph('delivered')} delivered {self._at(delivered)}", looks.style("delivered"))
-            out.append(f"  {looks.glyph('committed')} applied {self._at(self._applied(delivered))}", "#8ddb8c")
+            out.append(f"delivered {self._at(delivered)} ", looks.style("delivered"))
+            out.append(f"applied {self._at(self._applied(delivered))}", "#8ddb8c")
         out.append(f"  {brief(message.payload, looks)}")
         return out
 
@@ -162,7 +168,7 @@ class EventsPanel(LineView):
             return False
         return super().motion(motion)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The column of times comes and goes with the width."""
         self._again()
 

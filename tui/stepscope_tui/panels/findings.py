@@ -7,6 +7,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual import events
 
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import Goto
@@ -101,7 +102,7 @@ class FindingsPanel(LineView):
             text = "Nothing was found in this run." if self.complete else "Nothing reported so far; analysing…"
             self.set_rows(ListRows([Text(text)]), cursor=0)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """Texts wrap to the width."""
         self._make()
 

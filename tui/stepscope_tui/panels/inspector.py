@@ -33,19 +33,23 @@ class InspectorPanel(LineView):
         super().__init__(id=id, classes=classes)
         self._run: Run | None = None
         self._seq = 0
+        self._shown: tuple[Run, int, bool] | None = None
         self._whole = False
         self._looks = Looks()
 
     def show(self, run: Run, seq: int) -> None:
         """Inspect the event at `seq`."""
-        if run is not self._run or seq != self._seq:
+        shown = run, seq, run.index_ready
+        if shown != self._shown:
             self._whole = False
+            self._shown = shown
             self._run, self._seq = run, seq
             self._fill(cursor=0)
 
     def show_value(self, title: str, tree: object) -> None:
         """Inspect a value instead, until the cursor moves."""
         self._looks = looks_of(self)
+        self._shown = None
         texts = [Text(plain(title, self._looks.ascii), "bold")]
         texts += [self._text(node.depth, node.label, node.text) for node in unfold(tree)]
         self.set_rows(ListRows(texts), cursor=0)
@@ -73,6 +77,9 @@ class InspectorPanel(LineView):
         for name in event.__struct_fields__:
             if name not in _HEAD:
                 yield from self._field(1, name, getattr(event, name))
+        if not run.index_ready:
+            yield Text("…", "#7d8590")
+            return
         inv = getattr(event, "inv", 0)
         if inv:
             yield from self._invocation(run, inv)

@@ -66,6 +66,9 @@ class SourcePanel(LineView):
 
     def show(self, run: Run, seq: int) -> None:
         """Show the handler's file at the line the event at `seq` came from."""
+        if not run.index_ready:
+            self.set_rows(ListRows([Text("Reading the run…")]), cursor=0)
+            return
         place = self.where(run, seq)
         if run is self._run and place == self.place:
             return

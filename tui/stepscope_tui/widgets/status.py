@@ -41,7 +41,7 @@ class StatusLine(OneLine):
         out = Text(no_wrap=True, end="")
         out.append(f" {name} ", "bold reverse")
         if status in ("failed", "cancelled"):
-            out.append(f" {looks.glyph(status)} {status}", looks.style(status))  # type: ignore[arg-type]
+            out.append(f" {looks.glyph(status)} {status}", looks.style(status))
         elif status == "completed":
             out.append(" completed", looks.style("completed"))
         else:
