@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, Sampler, SamplingResult
 
 from stepscope.events import AnyEvent, HandlerStarted, RunStarted
 from stepscope.observe import ALL, Observer
@@ -180,6 +180,21 @@ def test_a_processor_that_fails_is_logged_and_counted_and_the_run_goes_on(caplog
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     assert "'deliver a'" in caplog.messages[0]
     assert "2 spans were lost" in caplog.messages[1]
+
+
+class BrokenSampler(Sampler):
+    def should_sample(self, *args: Any, **how: Any) -> SamplingResult:
+        raise RuntimeError("no answer")
+
+    def get_description(self) -> str:
+        return "broken"
+
+
+def test_tracing_that_fails_at_the_start_does_not_stop_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    provider, exporter = program(sampler=BrokenSampler())
+    watch(SpanObserver(provider), small())
+    assert exporter.get_finished_spans() == ()
+    assert "makes no spans" in caplog.messages[0]
 
 
 class Nowhere(SpanExporter):

@@ -6,6 +6,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from opentelemetry.sdk.trace import ReadableSpan
@@ -14,37 +15,23 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 from stepscope.errors import WorkflowError
 from stepscope.events import (
     AnyEvent,
-    Event,
+    Delivered,
     HandlerStarted,
     LockReleased,
     OutputYielded,
+    Routed,
     RunStarted,
     Sent,
     StateWritten,
 )
 from stepscope_tracing.spans import spans_of_events
-from stepscope_tracing.spans.reading import events_of_span
 from support.random_streams import long_stream, streams
+from support.spans import Spans, context_of
 from support.streams import Stream, live, value
 
 
-def by_id(spans: Sequence[ReadableSpan]) -> dict[int, ReadableSpan]:
-    return {span.get_span_context().span_id: span for span in spans}  # type: ignore[union-attr]
-
-
-def parent_of(span: ReadableSpan, spans: dict[int, ReadableSpan]) -> ReadableSpan:
-    assert span.parent is not None
-    return spans[span.parent.span_id]
-
-
-def read_back(spans: Sequence[ReadableSpan]) -> list[Event]:
-    """The events of spans, from nothing but each span's own attributes and span events."""
-    found = [
-        event
-        for span in spans
-        for event in events_of_span(span.attributes or {}, [(e.name, e.attributes or {}) for e in span.events])
-    ]
-    return sorted(found, key=lambda event: event.seq)
+def spans_of(events: Sequence[AnyEvent]) -> Spans:
+    return Spans(list(spans_of_events(events)))
 
 
 def as_data(span: ReadableSpan) -> object:
@@ -58,26 +45,24 @@ def as_data(span: ReadableSpan) -> object:
 
 @given(streams())
 def test_one_root_and_no_orphan(events: list[AnyEvent]) -> None:
-    spans = list(spans_of_events(events))
-    known = by_id(spans)
-    assert len(known) == len(spans)
-    roots = [span for span in spans if span.parent is None]
-    assert [root.name for root in roots] == ["invoke_workflow hand"]
-    assert all(span.parent.span_id in known for span in spans if span.parent is not None)
-    assert {span.get_span_context().trace_id for span in spans} == {roots[0].get_span_context().trace_id}  # type: ignore[union-attr]
-    assert all(link.context.span_id in known for span in spans for link in span.links)
-    assert (roots[0].attributes or {})["stepscope.spans"] == len(spans)
+    spans = spans_of(events)
+    (root,) = spans.roots()
+    assert root.name == "invoke_workflow hand"
+    for span in spans.all:
+        assert spans.path(span)[0] == root.name
+        assert len(spans.linked(span)) == len(span.links)
+        assert context_of(span).trace_id == context_of(root).trace_id
+    assert (root.attributes or {})["stepscope.spans"] == len(spans.all)
 
 
 @given(streams())
 def test_every_event_is_in_exactly_one_span_and_comes_back_whole(events: list[AnyEvent]) -> None:
-    assert read_back(list(spans_of_events(events))) == events
+    assert spans_of(events).events() == events
 
 
 @given(streams())
 def test_spans_lie_where_they_belong(events: list[AnyEvent]) -> None:
-    spans = list(spans_of_events(events))
-    known = by_id(spans)
+    spans = spans_of(events)
     parents = {
         "superstep": {"invoke_workflow"},
         "deliver": {"superstep"},
@@ -89,10 +74,10 @@ def test_spans_lie_where_they_belong(events: list[AnyEvent]) -> None:
         "finding": {"superstep", "invoke_workflow"},
         "invoke_workflow": {"process"},
     }
-    for span in spans:
-        if span.parent is None:
+    for span in spans.all:
+        parent = spans.parent(span)
+        if parent is None:
             continue
-        parent = parent_of(span, known)
         assert parent.name.split()[0] in parents.get(span.name.split()[0], {"process"})
         assert parent.start_time <= span.start_time <= span.end_time <= parent.end_time  # type: ignore[operator]
         ours, theirs = span.attributes or {}, parent.attributes or {}
@@ -110,24 +95,18 @@ def test_making_them_again_gives_the_same(events: list[AnyEvent]) -> None:
 @given(streams())
 def test_a_run_cut_off_anywhere_loses_nothing_it_had(events: list[AnyEvent]) -> None:
     for cut in {1, len(events) // 3, len(events) - 1}:
-        spans = list(spans_of_events(events[:cut]))
-        assert read_back(spans) == events[:cut]
-        known = by_id(spans)
-        root = [span for span in spans if span.parent is None]
-        assert len(root) == 1
-        assert "stepscope.unfinished" in (root[0].attributes or {})
-        assert all(span.parent.span_id in known for span in spans if span.parent is not None)
-        assert all(span.end_time is not None for span in spans)
+        spans = spans_of(events[:cut])
+        assert spans.events() == events[:cut]
+        (root,) = spans.roots()
+        assert "stepscope.unfinished" in (root.attributes or {})
+        assert all(spans.path(span)[0] == root.name for span in spans.all)
+        assert all(span.end_time is not None for span in spans.all)
 
 
 def test_different_runs_have_different_traces_and_ids() -> None:
-    one, other = (list(spans_of_events(long_stream(200, run_id=run_id))) for run_id in ("one", "other"))
-    assert not set(by_id(one)) & set(by_id(other))
-    assert one[0].context.trace_id != other[0].context.trace_id
-
-
-def named(spans: Sequence[ReadableSpan], name: str) -> list[ReadableSpan]:
-    return [span for span in spans if span.name == name]
+    one, other = (spans_of(long_stream(200, run_id=run_id)) for run_id in ("one", "other"))
+    assert not one.by_id.keys() & other.by_id.keys()
+    assert context_of(one.all[0]).trace_id != context_of(other.all[0]).trace_id
 
 
 def two_supersteps() -> list[AnyEvent]:
@@ -147,19 +126,18 @@ def two_supersteps() -> list[AnyEvent]:
 
 
 def test_a_process_span_links_to_the_send_it_consumes() -> None:
-    spans = list(spans_of_events(two_supersteps()))
-    known = by_id(spans)
-    (send,) = named(spans, "send a")
-    (process,) = named(spans, "process b")
-    assert [known[link.context.span_id] for link in process.links] == [send]
+    spans = spans_of(two_supersteps())
+    send = spans.one("send a")
+    process = spans.one("process b")
+    assert spans.linked(process) == [send]
     assert (send.kind, process.kind) == (SpanKind.PRODUCER, SpanKind.CONSUMER)
-    (first,) = named(spans, "process a")
-    assert [known[link.context.span_id].name for link in first.links] == ["invoke_workflow hand"]
+    first = spans.one("process a")
+    assert [span.name for span in spans.linked(first)] == ["invoke_workflow hand"]
 
 
 def test_conventional_attributes() -> None:
-    spans = list(spans_of_events(two_supersteps()))
-    send, process = (dict(named(spans, name)[0].attributes or {}) for name in ("send a", "process b"))
+    spans = spans_of(two_supersteps())
+    send, process = (dict(spans.one(name).attributes or {}) for name in ("send a", "process b"))
     assert send["messaging.system"] == "stepscope"
     assert send["messaging.operation.name"] == send["messaging.operation.type"] == "send"
     assert send["messaging.message.id"] == "1"
@@ -168,22 +146,22 @@ def test_conventional_attributes() -> None:
     assert send["stepscope.payload"] == '{"n":1}'
     assert process["messaging.operation.type"] == "process"
     assert process["code.function.name"] == "handle"
-    root = dict(spans[-1].attributes or {})
+    root = dict(spans.all[-1].attributes or {})
     assert root["gen_ai.operation.name"] == "invoke_workflow"
     assert root["gen_ai.workflow.name"] == root["gen_ai.agent.name"] == "hand"
 
 
 def test_failures_are_errors_with_the_exception_as_a_span_event() -> None:
-    spans = list(spans_of_events(two_supersteps()))
+    spans = spans_of(two_supersteps())
     for name in ("process b", "superstep 2", "invoke_workflow hand"):
-        (span,) = named(spans, name)
+        (span,) = spans.named(name)
         assert span.status.status_code is StatusCode.ERROR
         assert (span.attributes or {})["error.type"] == "builtins:ValueError"
         (exception,) = span.events
         assert exception.name == "exception"
         assert (exception.attributes or {})["exception.message"] == "no"
         assert (exception.attributes or {})["exception.stacktrace"] == "Traceback: no\n"
-    assert named(spans, "superstep 1")[0].status.status_code is StatusCode.UNSET
+    assert spans.one("superstep 1").status.status_code is StatusCode.UNSET
 
 
 def test_a_cancelled_handler_is_an_error_without_an_exception() -> None:
@@ -191,8 +169,8 @@ def test_a_cancelled_handler_is_an_error_without_an_exception() -> None:
     (inv,) = run.begin()
     run.start(inv)
     run.fail("stop", "cancelled")
-    spans = list(spans_of_events(run.events))
-    (process,) = named(spans, "process a")
+    spans = spans_of(run.events)
+    process = spans.one("process a")
     assert (process.status.status_code, process.status.description) == (StatusCode.ERROR, "cancelled")
     assert not process.events
 
@@ -221,16 +199,15 @@ def contention() -> tuple[list[AnyEvent], list[int]]:
 
 def test_a_wait_links_to_the_hold_and_ends_when_it_is_granted() -> None:
     events, _ = contention()
-    spans = list(spans_of_events(events))
-    known = by_id(spans)
-    holds = named(spans, "lock.hold ledger")
-    waits = named(spans, "lock.wait ledger")
-    assert [parent_of(hold, known).name for hold in holds] == ["process a", "process b"]
-    assert [parent_of(wait, known).name for wait in waits] == ["process b", "process c"]
+    spans = spans_of(events)
+    holds = spans.named("lock.hold ledger")
+    waits = spans.named("lock.wait ledger")
+    assert [spans.path(hold)[-2] for hold in holds] == ["process a", "process b"]
+    assert [spans.path(wait)[-2] for wait in waits] == ["process b", "process c"]
     for_hold, for_get = waits
-    assert [known[link.context.span_id] for link in for_hold.links] == [holds[0]]
+    assert spans.linked(for_hold) == [holds[0]]
     assert for_hold.end_time == holds[1].start_time
-    (read,) = named(spans, "state.get ledger")
+    read = spans.one("state.get ledger")
     assert (for_get.attributes or {})["stepscope.ended_by"] == (read.attributes or {})["stepscope.seq"]
     releases = [event.seq for event in events if isinstance(event, LockReleased)]
     assert [(hold.attributes or {})["stepscope.end_seq"] for hold in holds] == releases
@@ -250,16 +227,18 @@ def test_a_wait_that_is_never_granted_ends_with_its_invocation() -> None:
     run.hold(one, "ledger")
     run.hold(other, "ledger")
     run.fail()
-    spans = list(spans_of_events(run.events))
-    (wait,) = named(spans, "lock.wait ledger")
-    assert wait.end_time == named(spans, "process b")[0].end_time
-    assert read_back(spans) == run.events
+    spans = spans_of(run.events)
+    wait = spans.one("lock.wait ledger")
+    assert wait.end_time == spans.one("process b").end_time
+    assert spans.events() == run.events
 
 
 def test_a_barrier_lasts_from_the_first_arrival_to_the_commit() -> None:
-    spans = list(spans_of_events(contention()[0]))
-    barrier = named(spans, "barrier")[1]
-    arrivals = [s for s in spans if s.name.startswith("arrive ") and (s.attributes or {})["stepscope.superstep"] == 2]
+    spans = spans_of(contention()[0])
+    barrier = spans.named("barrier")[1]
+    arrivals = [
+        s for s in spans.all if s.name.startswith("arrive ") and (s.attributes or {})["stepscope.superstep"] == 2
+    ]
     assert len(arrivals) == 3
     assert barrier.start_time == min(a.start_time or 0 for a in arrivals)
     assert (barrier.end_time or 0) > max(a.start_time or 0 for a in arrivals)
@@ -278,32 +257,40 @@ def test_a_sub_workflow_hangs_under_the_invocation_that_hosts_it() -> None:
     child.finish()
     run.end(inv)
     run.commit()
-    spans = list(spans_of_events(run.finish()))
-    known = by_id(spans)
-    (process,) = named(spans, "process a/x")
-    step = parent_of(process, known)
-    inner_run = parent_of(step, known)
-    assert (step.name, inner_run.name) == ("superstep 1", "invoke_workflow hand")
-    assert parent_of(inner_run, known).name == "process a"
+    spans = spans_of(run.finish())
+    run_name, step_name = "invoke_workflow hand", "superstep 1"
+    path = spans.path(spans.one("process a/x"))
+    assert path == [run_name, step_name, "process a", run_name, step_name, "process a/x"]
+    inner_run = spans.named(run_name)[0]
     assert "stepscope.spans" not in (inner_run.attributes or {})
 
 
 def test_a_link_needs_a_send_of_this_run() -> None:
-    """A resumed run delivers messages that an earlier run sent."""
+    """A resumed run delivers messages that an earlier run sent, and its own numbers go on from there."""
     run = Stream("a", "b")
-    run.mail[0].id = 41
-    run._count.message = 60
     (inv,) = run.begin()
     run.start(inv)
     run.send(inv, "x", "b")
     run.end(inv)
     run.commit()
-    spans = list(spans_of_events(run.finish()))
-    assert named(spans, "process a")[0].links == ()
-    (sent,) = [event for event in run.events if isinstance(event, Sent)]
-    assert sent.message == 61
-    (route,) = named(spans, "route a")
-    assert len(route.links) == 1
+    (inv,) = run.begin()
+    run.start(inv)
+    run.end(inv)
+    run.commit()
+    number = {0: 41, 1: 61}
+
+    def renumbered(event: AnyEvent) -> AnyEvent:
+        if isinstance(event, Delivered):
+            changed: AnyEvent = msgspec.structs.replace(event, messages=[number[m] for m in event.messages])
+        elif isinstance(event, (Sent, Routed)):
+            changed = msgspec.structs.replace(event, message=number[event.message])
+        else:
+            changed = event
+        return changed
+
+    spans = spans_of([renumbered(event) for event in run.finish()])
+    assert spans.one("process a").links == ()
+    assert spans.linked(spans.one("route a")) == spans.linked(spans.one("process b")) == [spans.one("send a")]
 
 
 @pytest.mark.parametrize(
@@ -320,7 +307,7 @@ def test_values_survive_exactly(payload: object) -> None:
     run.end(inv)
     run.commit()
     events = run.finish()
-    back = read_back(list(spans_of_events(events)))
+    back = spans_of(events).events()
     assert [type(event) for event in back] == [type(event) for event in events]
     stored = value(payload).data
     assert [event.input.data for event in back if isinstance(event, RunStarted)] == [stored]
@@ -332,10 +319,10 @@ def test_values_survive_exactly(payload: object) -> None:
 
 def test_the_callers_span_becomes_the_parent() -> None:
     caller = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
-    spans = list(spans_of_events(two_supersteps(), parent=caller))
-    root = spans[-1]
+    spans = Spans(list(spans_of_events(two_supersteps(), parent=caller)))
+    root = spans.all[-1]
     assert root.parent == caller
-    assert {span.context.trace_id for span in spans} == {0xABC}
+    assert {context_of(span).trace_id for span in spans.all} == {0xABC}
 
 
 def test_events_that_do_not_begin_with_the_run_are_refused() -> None:

@@ -336,6 +336,36 @@ def test_a_program_that_never_closes_its_observer_still_sends_everything() -> No
     assert sink.spans.keys() == ids_of(long_stream(3_000))
 
 
+def test_a_full_disk_costs_spans_and_never_the_run() -> None:
+    """A limit on the size of files stands for the disk. What is lost is counted and said."""
+    program = """
+        import resource, sys
+        from support.random_streams import long_stream
+        from stepscope_tracing.otlp import OtlpObserver
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        observer = OtlpObserver(sys.argv[1], memory_bytes=100_000)
+        events = long_stream(10_000)
+        sink = observer.begin(events[0])
+        for event in events:
+            sink.append(event)
+        sink.close()
+        delivery = observer.close()
+        assert delivery.delivered == delivery.spans, delivery
+        assert 2_000 < delivery.undelivered_events < 10_000, delivery
+        print(delivery.sentence())
+    """
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with OtlpSink(delay_s=0.3) as sink:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program), sink.url],
+            env=env, check=True, timeout=60, capture_output=True, text=True,
+        )  # fmt: skip
+    assert "events were not made into spans (events waiting for the receiver could not be kept: " in done.stdout
+    assert "File too large" in done.stdout
+    assert done.stderr.count("could not be kept") == 1
+    assert sink.named("invoke_workflow hand")
+
+
 def test_nothing_is_logged_when_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
     with OtlpSink() as sink, caplog.at_level(logging.DEBUG, "stepscope"), OtlpObserver(sink.url) as observer:
         watch(observer, long_stream(100))

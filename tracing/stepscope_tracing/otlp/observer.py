@@ -10,6 +10,7 @@ import atexit
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
@@ -27,7 +28,7 @@ from .delivery import Delivery
 from .export import PATIENCE_S
 from .sender import BATCH_BYTES, BATCH_SPANS, Sender
 from .settings import compress_from_environment, headers_from_environment
-from .spool import Block, Spool
+from .spool import Block, Spool, SpoolBroken
 
 log = logging.getLogger("stepscope.otlp")
 
@@ -44,12 +45,12 @@ class OtlpSink:
 
     durable = ALL
 
-    def __init__(self, spool: Spool, number: int, handlers: HandlerContext, lost: Delivery) -> None:
+    def __init__(self, spool: Spool, number: int, handlers: HandlerContext, lose: Callable[[int, str], None]) -> None:
         """`number` is the run's among those of the observer."""
         self._spool = spool
         self._number = number
         self._handlers = handlers
-        self._lost = lost
+        self._lose = lose
         self._events: list[AnyEvent] = []
         self._handed_over = time.monotonic()
         self._closed = False
@@ -81,9 +82,7 @@ class OtlpSink:
         try:
             self._spool.put(Block(self._number, events, last))
         except Exception as error:  # a full disk: the run is worth more than its trace
-            self._lost.undelivered_events += len(events)
-            self._lost.because(f"events waiting for the receiver could not be kept: {error}")
-            log.exception("events waiting for the receiver could not be kept")
+            self._lose(len(events), f"events waiting for the receiver could not be kept: {error}")
 
 
 class OtlpObserver:
@@ -126,6 +125,7 @@ class OtlpObserver:
         self._resource = default_resource()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._losing = threading.Lock()
 
     def begin(self, started: RunStarted) -> OtlpSink:
         """Watch a run. Raises `WorkflowError` after `close`."""
@@ -139,7 +139,7 @@ class OtlpObserver:
                 atexit.register(self._at_exit)
             self._runs += 1
             self._parents[self._runs] = parent
-            return OtlpSink(self.spool, self._runs, HandlerContext(started.run_id, parent), self._lost)
+            return OtlpSink(self.spool, self._runs, HandlerContext(started.run_id, parent), self._lose)
 
     def close(self) -> Delivery:
         """Send what is left and say what became of everything; runs that go on are cut off here.
@@ -193,8 +193,10 @@ class OtlpObserver:
                     self._sender.send()
                 else:
                     self._take(block)
+            except SpoolBroken as error:
+                self._lose(error.events, f"events waiting for the receiver could not be read back: {error}")
             except Exception:
-                log.exception("spans for %s", self._sender.delivery.url)
+                log.exception("sending spans to %s", self._sender.delivery.url)
         for tree in self._trees.values():
             tree.finish()
         self._sender.send()
@@ -208,13 +210,18 @@ class OtlpObserver:
             try:
                 feed(self._tree(block.run, event), event)
             except Exception as error:
-                self._lost.undelivered_events += 1
-                self._lost.because(f"no span could be made of a {event.kind!r} event: {error!r}")
-                log.exception("no span could be made of event %d (%s)", event.seq, event.kind)
+                self._lose(1, f"no span could be made of a {event.kind!r} event: {error!r}")
         if block.last:
             tree = self._trees.pop(block.run, None)
             if tree is not None:
                 tree.finish()
+
+    def _lose(self, events: int, reason: str) -> None:
+        with self._losing:
+            if reason not in self._lost.reasons:
+                log.error("%s", reason)
+            self._lost.undelivered_events += events
+            self._lost.because(reason)
 
     def _tree(self, run: int, event: AnyEvent) -> SpanTree:
         tree = self._trees.get(run)

@@ -58,6 +58,15 @@ def _weight(events: Sequence[AnyEvent]) -> int:
     return total
 
 
+class SpoolBroken(Exception):
+    """The file could not be read; `events` are lost with it."""
+
+    def __init__(self, events: int, reason: Exception) -> None:
+        """`reason` is what reading it raised."""
+        super().__init__(str(reason))
+        self.events = events
+
+
 class Spool:
     """First in, first out, for one writer of each run and one reader."""
 
@@ -70,6 +79,7 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._read_at = 0
         self._write_at = 0
+        self._on_disk = 0
         self._closed = False
         self.peak_bytes = 0
         """Most that was in memory at once, about."""
@@ -90,14 +100,24 @@ class Spool:
             self._changed.notify()
 
     def get(self, timeout_s: float | None) -> Block | None:
-        """The oldest block, waiting for one up to `timeout_s` seconds; None if there is none, or at the end."""
+        """The oldest block, waiting for one up to `timeout_s` seconds; None if there is none, or at the end.
+
+        Raises `SpoolBroken` if the file cannot be read; what comes after it can be got all the same.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._memory or self._write_at > self._read_at or self._closed, timeout_s)
             if self._memory:
                 block, weight = self._memory.popleft()
                 self._weight -= weight
                 return block
-            return self._unspill() if self._write_at > self._read_at else None
+            if self._write_at == self._read_at:
+                return None
+            try:
+                return self._unspill()
+            except Exception as error:
+                lost = self._on_disk
+                self._reset()
+                raise SpoolBroken(lost, error) from error
 
     @property
     def ended(self) -> bool:
@@ -114,29 +134,47 @@ class Spool:
     def discard(self) -> None:
         """Remove the file."""
         with self._changed:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-            self._read_at = self._write_at = 0
+            self._reset()
             self._memory.clear()
+
+    def _reset(self) -> None:
+        file, self._file = self._file, None
+        self._read_at = self._write_at = self._on_disk = 0
+        if file is not None:
+            file.close()
 
     def _spill(self, block: Block) -> None:
         data = _encode(block)
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="stepscope-otlp-")  # noqa: SIM115 (closed by `discard`)
+            # Unbuffered: a buffer that a full disk did not take would be tried again at every later write.
+            self._file = tempfile.TemporaryFile(prefix="stepscope-otlp-", buffering=0)  # noqa: SIM115 (see `discard`)
         self._file.seek(self._write_at)
-        self._file.write(len(data).to_bytes(_LENGTH, "big") + data)
-        self._file.flush()
+        rest = memoryview(len(data).to_bytes(_LENGTH, "big") + data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
         self._write_at += _LENGTH + len(data)
+        self._on_disk += len(block.events)
         self.spilled_bytes += len(data)
 
     def _unspill(self) -> Block:
         assert self._file is not None
         self._file.seek(self._read_at)
-        length = int.from_bytes(self._file.read(_LENGTH), "big")
-        block = _decode(self._file.read(length))
+        length = int.from_bytes(self._read(_LENGTH), "big")
+        block = _decode(self._read(length))
         self._read_at += _LENGTH + length
+        self._on_disk -= len(block.events)
         if self._read_at == self._write_at:
             self._file.truncate(0)
             self._read_at = self._write_at = 0
         return block
+
+    def _read(self, length: int) -> bytes:
+        assert self._file is not None
+        parts = []
+        while length:
+            part = self._file.read(length)
+            if not part:
+                raise OSError("the file of waiting events is shorter than what was written to it")
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)

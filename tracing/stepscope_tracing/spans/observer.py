@@ -101,7 +101,10 @@ class SpanSink:
     def enter_handler(self, event: HandlerStarted) -> None:
         """Let the program's own spans hang under this invocation's."""
         if self._handlers is not None:
-            self._handlers.enter(event)
+            try:
+                self._handlers.enter(event)
+            except Exception:
+                self._failed(f"the span of invocation {event.inv} could not be made the current one", lost=0)
 
     def flush(self, *, barrier: bool) -> None:
         """Do nothing: spans are handed on at once."""
@@ -154,12 +157,16 @@ class SpanObserver:
     def begin(self, started: RunStarted) -> SpanSink:
         """Watch a run."""
         parent = current_parent()
-        choice = choose(
-            self._provider or trace.get_tracer_provider(),
-            parent.trace_id if parent else trace_id_of(started.run_id),
-            names.span_name(names.INVOKE_WORKFLOW, started.workflow),
-            {names.GEN_AI_OPERATION: names.INVOKE_WORKFLOW, names.GEN_AI_AGENT: started.workflow},
-        )
+        try:
+            choice = choose(
+                self._provider or trace.get_tracer_provider(),
+                parent.trace_id if parent else trace_id_of(started.run_id),
+                names.span_name(names.INVOKE_WORKFLOW, started.workflow),
+                {names.GEN_AI_OPERATION: names.INVOKE_WORKFLOW, names.GEN_AI_AGENT: started.workflow},
+            )
+        except Exception:  # a sampler or provider of the program's
+            log.exception("run %s makes no spans: the program's tracing failed", started.run_id)
+            return SpanSink(started, None, parent)
         if choice is None:
             log.info("no tracer provider is configured: run %s makes no spans.", started.run_id)
         return SpanSink(started, choice, parent)

@@ -220,7 +220,7 @@ class SpanTree:
             span.note(exception_event(error, index, self._base + event.t))
         if errors:
             span.written[names.ERROR_TYPE] = errors[0].type
-            span.fail(errors[0].message)
+            span.fail(errors[0].message or errors[0].type)
 
     def abandon(self, scope: Scope, t: int) -> None:
         """Close what is still open in a scope's superstep, and in sub-workflows that ran in it, inmost first."""
