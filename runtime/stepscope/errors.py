@@ -92,13 +92,10 @@ def _both(kind: type[WorkflowError]) -> type[SuperstepError]:
 def superstep_error(message: str, failures: Sequence[Exception], superstep: int) -> SuperstepError:
     """Build the error a failed superstep raises (BAR-3)."""
     only = failures[0] if len(failures) == 1 else None
-    kind: type[SuperstepError] = SuperstepError
-    if isinstance(only, WorkflowError) and not isinstance(only, ExceptionGroup):
-        kind = _both(type(only))
-    error = kind(message, list(failures))
-    if only is not None:
-        for name, value in vars(only).items():
-            if not name.startswith("__"):
-                setattr(error, name, value)
+    if isinstance(only, WorkflowError) and type(only).__module__ == __name__ and not isinstance(only, SuperstepError):
+        error = _both(type(only))(message, [only])
+        vars(error).update({name: value for name, value in vars(only).items() if name != "__notes__"})
+    else:
+        error = SuperstepError(message, list(failures))
     error.superstep = superstep
     return error

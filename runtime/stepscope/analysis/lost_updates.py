@@ -103,7 +103,7 @@ class _Loss:
         return Finding(
             kind="lost-update",
             message=(
-                f"{b!r}'s write of {key!r} is lost: {a!r} read {_text(self.read.value)} (#{self.read.seq}), "
+                f"the write of {key!r} by {b!r} is lost: {a!r} read {_text(self.read.value)} (#{self.read.seq}), "
                 f"{b!r} {other} (#{self.lost.seq}), then {a!r} {wrote} (#{self.by.seq}) without having seen that."
             ),
             remedy=_remedy(key, engine),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from ..errors import WorkflowError
 from ..statekey import StateKey
@@ -78,11 +78,10 @@ def problems(
     lost = [one for one in ids if one not in reached]
     if lost:
         found.append(f"From the start {start!r} there is no way to {_list(lost)}; add an edge, or leave them out.")
+    alive = _can_run(start, edges)
     for edge in edges:
         if edge.kind != "fan-in":
             continue
-        without = _graph(ids, [other for other in edges if other is not edge])
-        alive = {start, *nx.descendants(without, start)}
         never = [id_of(source) for source in edge.sources if id_of(source) in reached and id_of(source) not in alive]
         if never:
             found.append(
@@ -96,6 +95,22 @@ def problems(
     return found
 
 
+def _can_run(start: str, edges: Sequence[EdgeSpec]) -> set[str]:
+    """Which executors could ever get a message, a fan-in's target only once all its sources could."""
+    alive = {start}
+    grew = True
+    while grew:
+        grew = False
+        for edge in edges:
+            sources = [id_of(source) in alive for source in edge.sources]
+            fires = all(sources) if edge.kind == "fan-in" else any(sources)
+            targets = {id_of(target) for target in edge.targets}
+            if fires and not targets <= alive:
+                alive |= targets
+                grew = True
+    return alive
+
+
 def suspicions(executors: Mapping[str, Executor], edges: Sequence[EdgeSpec]) -> list[str]:
     """What can be built but is probably a mistake."""
     return [*_untaken(executors, edges), *_endless(executors, edges)]
@@ -103,31 +118,21 @@ def suspicions(executors: Mapping[str, Executor], edges: Sequence[EdgeSpec]) -> 
 
 def _untaken(executors: Mapping[str, Executor], edges: Sequence[EdgeSpec]) -> Iterator[str]:
     takers: dict[str, list[Executor]] = {}
-    for source, target, edge in _pairs(edges):
-        takers.setdefault(source, [])
-        if edge.kind != "fan-in":
-            takers[source].append(executors[target])
-        else:
-            takers.pop(source)  # a group's members are not looked into
-            executors = {key: value for key, value in executors.items() if key != source}
+    grouped = {id_of(source) for edge in edges if edge.kind == "fan-in" for source in edge.sources}
+    for source, target, _ in _pairs(edges):
+        takers.setdefault(source, []).append(executors[target])
     for source, targets in takers.items():
-        if source not in executors:
+        if source in grouped:  # a group's members are not looked into
             continue
         for spec in executors[source].handlers:
             sends = spec.sends
-            if sends in (_never(), type(None)):
+            if sends in (Never, type(None)):
                 continue
             if not any(may_flow(sends, taken.message_type) for target in targets for taken in target.handlers):
                 yield (
                     f"{source!r} sends {name_of(sends)}, which no handler of {_list([t.id for t in targets])} takes; "
                     f"such messages would be dropped (ORD-8)."
                 )
-
-
-def _never() -> object:
-    from typing import Never
-
-    return Never
 
 
 def _endless(executors: Mapping[str, Executor], edges: Sequence[EdgeSpec]) -> Iterator[str]:

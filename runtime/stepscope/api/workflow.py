@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -70,7 +70,7 @@ class Workflow:
         )  # fmt: skip
         return await Session(self._plan, message, options, observers_for(record)).run()
 
-    async def stream(
+    def stream(
         self,
         message: Any = None,
         *,
@@ -82,7 +82,7 @@ class Workflow:
         stall_timeout: float = 60.0,
         on_stall: OnStall = "report",
         cancel_grace: float = 5.0,
-    ) -> AsyncIterator[WorkflowEvent]:
+    ) -> AsyncGenerator[WorkflowEvent, None]:
         """Run, and give what happens while it does (BAR-7). Options and errors as in `run`.
 
         "superstep_completed" comes once the superstep is durable in the recording, and what follows comes after it.
@@ -92,8 +92,7 @@ class Workflow:
             mode=mode, seed=seed, strict=strict, max_concurrency=max_concurrency, stall_timeout=stall_timeout,
             on_stall=on_stall, cancel_grace=cancel_grace,
         )  # fmt: skip
-        async for event in stream_run(self._plan, message, options, observers_for(record)):
-            yield event
+        return stream_run(self._plan, message, options, observers_for(record))
 
     def __repr__(self) -> str:
         """For messages."""

@@ -69,6 +69,8 @@ class Driver(ABC):
         self._threads = ThreadPort(self)
         self._own_tasks = self.loop.get_task_factory() is not None
         self._effects: dict[Invocation, list[Effect]] = {}
+        self._untold: set[Invocation] = set()
+        """Sync handlers that were cancelled between two operations."""
 
     # -- what differs --------------------------------------------------------------------------------------------
 
@@ -85,8 +87,8 @@ class Driver(ABC):
         """A sync handler's operation, on the loop's thread."""
 
     @abstractmethod
-    def interrupt(self, inv: Invocation) -> None:
-        """A sync handler is cancelled: its pending operation, if any, is answered with `CancelledError`."""
+    def interrupt_waiting(self, inv: Invocation) -> bool:
+        """A sync handler is cancelled: answer its pending operations with `CancelledError`; whether there was any."""
 
     @abstractmethod
     def ended(self, inv: Invocation) -> None:
@@ -132,21 +134,24 @@ class Driver(ABC):
                 ))  # fmt: skip
         except Exception as error:
             kernel.end(inv, "failed", error)
-        except BaseException as error:  # the process is being ended; say so, then let it
+        except BaseException as error:
             kernel.end(inv, "failed", error)
-            self._over(inv)
-            raise
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):  # the process is being ended: said, now let it
+                self._over(inv)
+                raise
         else:
             kernel.end(inv, "cancelled" if inv.cancelling else "completed")
         self._over(inv)
 
     def _over(self, inv: Invocation) -> None:
         if self._effects:
-            for effect in self._effects.pop(inv, ()):
-                if effect.task is not None:
-                    effect.task.cancel()
-                effect.future.cancel()
+            self._end_effects(inv)
+        self._untold.discard(inv)
         self.ended(inv)
+
+    def _end_effects(self, inv: Invocation) -> None:
+        for effect in self._effects.pop(inv, ()):
+            effect.future.cancel()
 
     async def _in_thread(self, inv: Invocation, call: Callable[[], Any]) -> None:
         """A sync handler (PAR-2). A thread cannot be interrupted: once cancelled, it is waited for (BAR-3)."""
@@ -156,7 +161,7 @@ class Driver(ABC):
         except asyncio.CancelledError:
             if work.done() or not inv.cancelling:
                 raise
-            self.interrupt(inv)
+            self._interrupt(inv)
             while not work.done() and inv.outcome is None:
                 try:
                     await asyncio.shield(work)
@@ -167,6 +172,20 @@ class Driver(ABC):
             if not work.done():  # abandoned: nobody will look at what it gives
                 work.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
+
+    def _interrupt(self, inv: Invocation) -> None:
+        """Cancel a sync handler: in what it waits for, or else in its next operation."""
+        waited = self.interrupt_waiting(inv)
+        for effect in list(self._effects.get(inv, ())):
+            waited = effect.future.cancel() or waited
+        if not waited:
+            self._untold.add(inv)
+
+    def tell(self, inv: Invocation) -> None:
+        """Before a sync handler's operation: raises `CancelledError`, once, if it was cancelled meanwhile."""
+        if inv in self._untold:
+            self._untold.discard(inv)
+            raise asyncio.CancelledError
 
     def stop(self, inv: Invocation) -> None:
         """Ask an invocation to end (BAR-3). One whose task has not run yet never begins."""
@@ -183,6 +202,7 @@ class Driver(ABC):
     def abandon(self, inv: Invocation) -> None:
         """It ignored cancellation: it is fenced, and no longer waited for (BAR-3)."""
         inv.kernel.end(inv, "abandoned")
+        self._end_effects(inv)
         inv.task.cancel()
 
     # -- effects -------------------------------------------------------------------------------------------------
@@ -195,23 +215,42 @@ class Driver(ABC):
         effect = Effect(inv, number, name, EffectFuture(loop=self.loop))
         effect.task = self.loop.create_task(perform(function, args))
         self._effects.setdefault(inv, []).append(effect)
+        effect.future.on_cancel = lambda: self._drop_effect(effect)
         self.asked(effect)
-        effect.task.add_done_callback(lambda _: self.ready(effect))
+        effect.task.add_done_callback(lambda _: self._effect_done(effect))
         return effect.future
 
     @abstractmethod
     def asked(self, effect: Effect) -> None:
         """An effect was started."""
 
+    @abstractmethod
+    def dropped(self, effect: Effect) -> None:
+        """An effect was cancelled by its handler, or its handler has ended."""
+
+    def _effect_done(self, effect: Effect) -> None:
+        if not effect.future.done():
+            self.ready(effect)
+        elif effect.task is not None and not effect.task.cancelled():
+            effect.task.exception()  # seen: nobody waits for it any more
+
+    def _drop_effect(self, effect: Effect) -> None:
+        """The handler cancelled the effect's future, by a timeout say: the effect ends there (DET-3)."""
+        inv = effect.inv
+        if effect.task is not None:
+            effect.task.cancel()
+        self.dropped(effect)
+        if effect in self._effects.get(inv, ()):
+            self._effects[inv].remove(effect)
+        if inv.running:
+            info = error_info(asyncio.CancelledError())
+            inv.kernel.apply(inv, EndEffect(effect.number, effect.name, None, info))
+
     def admit(self, effect: Effect) -> None:
         """Record an effect's result and give it to the handler."""
         task, future = effect.task, effect.future
-        self._effects.get(effect.inv, [effect]).remove(effect)
         assert task is not None
-        if effect.inv.outcome is not None or future.done():
-            if not task.cancelled():
-                task.exception()
-            return
+        self._effects[effect.inv].remove(effect)
         error: BaseException | None
         value: Value | None = None
         if task.cancelled():
@@ -229,6 +268,7 @@ class Driver(ABC):
             assert value is not None
             future.set_result(value.fresh())
         elif isinstance(error, asyncio.CancelledError):
+            future.on_cancel = None
             future.cancel()
         else:
             future.set_exception(error)
@@ -247,5 +287,5 @@ class Driver(ABC):
 
     def draw(self, inv: Invocation) -> int:
         """128 bits that hang only on the seed and on which draw of which delivery this is (DET-3)."""
-        place = f"{self.seed}/{inv.executor}/{inv.kernel.superstep}/{inv.position}/{inv.effects}"
+        place = f"{self.seed}/{inv.kernel.place}{inv.executor}/{inv.kernel.superstep}/{inv.position}/{inv.effects}"
         return int.from_bytes(hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=16).digest())

@@ -23,6 +23,8 @@ class ConcurrentDriver(Driver):
         try:
             await this.done
         except asyncio.CancelledError:
+            if this.done.cancelled():  # the future itself took the cancellation
+                this.done = self.loop.create_future()
             self._fail(this)
             while not this.done.done():
                 try:
@@ -68,6 +70,8 @@ class ConcurrentDriver(Driver):
         self.stop_all(this)
         if this.running:
             self.loop.call_later(self.options.cancel_grace, self._give_up, this)
+        else:
+            self._finish(this)
 
     def _give_up(self, this: Round) -> None:
         for inv in list(this.running):
@@ -104,18 +108,21 @@ class ConcurrentDriver(Driver):
         else:
             answer(result, None)
 
-    def interrupt(self, inv: Invocation) -> None:
+    def interrupt_waiting(self, inv: Invocation) -> bool:
         """See `Driver`."""
-        for ticket in list(inv.tickets):
+        tickets = inv.tickets
+        for ticket in tickets:
             inv.kernel.withdraw(ticket)
-            ticket.error = asyncio.CancelledError()  # type: ignore[assignment]
+            ticket.error = asyncio.CancelledError()
             if ticket.wake is not None:
                 ticket.wake()
-        for effect in self._effects.get(inv, ()):
-            effect.future.cancel()
+        return bool(tickets)
 
     def asked(self, effect: Effect) -> None:
         """Nothing to do: it is admitted when it is ready."""
+
+    def dropped(self, effect: Effect) -> None:
+        """Nothing to do."""
 
     def ready(self, effect: Effect) -> None:
         """Admitted as it comes."""

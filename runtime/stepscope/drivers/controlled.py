@@ -64,6 +64,8 @@ class ControlledDriver(Driver):
         self._idle: set[Invocation] = set()
         """Invocations that wait for effects."""
         self._marked: set[Invocation] = set()
+        self._stopped: dict[Invocation, float] = {}
+        """When those that are being cancelled were asked to end, by the event loop's clock."""
 
     # -- handlers' side ------------------------------------------------------------------------------------------
 
@@ -120,20 +122,28 @@ class ControlledDriver(Driver):
         if parked.ticket is not None:
             parked.inv.kernel.withdraw(parked.ticket)
 
-    def interrupt(self, inv: Invocation) -> None:
+    def interrupt_waiting(self, inv: Invocation) -> bool:
         """See `Driver`."""
-        for parked in list(self._parked.get(inv, ())):
+        waiting = list(self._parked.get(inv, ()))
+        for parked in waiting:
             self._drop(parked)
             parked.answer(None, asyncio.CancelledError())
-        for effect in self._effects.get(inv, ()):
-            effect.future.cancel()
+        return bool(waiting)
 
     def ended(self, inv: Invocation) -> None:
         """See `Driver`."""
         this: Round = inv.round
         index = this.running.pop(inv, None)
-        self._parked.pop(inv, None)
+        for parked in self._parked.pop(inv, ()):  # of tasks that the handler left behind: refused by the fence
+            if parked.op is not None and parked.ticket is None:
+                try:
+                    inv.kernel.apply(inv, parked.op)
+                except WorkflowError as over:
+                    parked.answer(None, over)
+            elif parked.ticket is not None:
+                parked.answer(parked.ticket.result, parked.ticket.error)
         self._idle.discard(inv)
+        self._stopped.pop(inv, None)
         if index is not None:
             if this.kernel.failing:
                 this.failing = True
@@ -163,6 +173,12 @@ class ControlledDriver(Driver):
         """See `Driver`."""
         self._asked.append(effect)
         effect.future.on_watched = lambda: self._look_later(effect.inv)
+
+    def dropped(self, effect: Effect) -> None:
+        """See `Driver`."""
+        if effect in self._asked:
+            self._asked.remove(effect)
+        self.ready(effect)
 
     def ready(self, effect: Effect) -> None:
         """Its result waits for its admission."""
@@ -332,7 +348,7 @@ class ControlledDriver(Driver):
     async def _admit_next(self) -> None:
         """Admit the result that was asked for first; until it is there, something else may become possible."""
         effect = self._asked[0]
-        if effect.inv.outcome is None and effect.task is not None and not effect.task.done():
+        if effect.task is not None and not effect.task.done():
             await self._wait_for_news(None)
             return
         self._asked.popleft()
@@ -367,12 +383,15 @@ class ControlledDriver(Driver):
             if not inv.cancelling:
                 self._turn = inv
                 self._idle.discard(inv)
+                self._stopped[inv] = self.loop.time()
                 self.stop(inv)
                 await self._settle_in(inv, grace)
                 this.finished = not this.running
                 return
             if inv in self._parked and self._parked[inv][0].enabled:
-                if self._resume(inv):
+                if self.loop.time() - self._stopped[inv] > grace:
+                    self._give_up_one(this, inv)
+                elif self._resume(inv):
                     await self._settle_in(inv, grace)
                 this.finished = not this.running
                 return
@@ -393,7 +412,10 @@ class ControlledDriver(Driver):
 
     def _give_up(self, this: Round) -> None:
         for inv in sorted(this.running, key=lambda inv: inv.id):
-            self.abandon(inv)
-            self._parked.pop(inv, None)
-        this.running.clear()
+            self._give_up_one(this, inv)
         this.failing = this.finished = True
+
+    def _give_up_one(self, this: Round, inv: Invocation) -> None:
+        self.abandon(inv)
+        self._parked.pop(inv, None)
+        this.running.pop(inv, None)

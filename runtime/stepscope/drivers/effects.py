@@ -19,6 +19,15 @@ class EffectFuture(asyncio.Future[Any]):
 
     watched = False
     on_watched: Callable[[], object] | None = None
+    on_cancel: Callable[[], object] | None = None
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the effect itself too."""
+        if not super().cancel(msg):
+            return False
+        if self.on_cancel is not None:
+            self.on_cancel()
+        return True
 
     def add_done_callback(self, fn: Callable[..., object], *, context: contextvars.Context | None = None) -> None:
         """Note that somebody waits."""

@@ -93,6 +93,7 @@ async def run_child(driver: Driver, plan: Plan, inv: Invocation, message: Any) -
             f"sub-workflows are nested more than {_MAX_DEPTH} deep at {inv.executor!r}; does one contain itself?"
         )
     kernel = Kernel(plan, journal, scope=inv.id, prefix=prefix, strict=driver.options.strict, describe=error_info)
+    kernel.place = f"{inv.kernel.place}{inv.executor}/{inv.kernel.superstep}/{inv.position}/"
     payload = Value.of(message, "the input of sub-workflow {!r}", inv.executor)
     if journal.on:
         journal.append(

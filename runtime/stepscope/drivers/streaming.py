@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,7 +123,7 @@ class _StreamSink:
 
 async def stream_run(
     plan: Plan, message: Any, options: RunOptions, observers: Sequence[Observer]
-) -> AsyncIterator[WorkflowEvent]:
+) -> AsyncGenerator[WorkflowEvent, None]:
     """See `Workflow.stream`."""
     sink = _StreamSink()
     session = Session(plan, message, options, observers, [sink], sink.release)
@@ -138,3 +138,5 @@ async def stream_run(
         if not run.done():
             run.cancel()
             await asyncio.wait((run,))
+        if not run.cancelled():
+            run.exception()  # seen: whoever left early does not ask for it

@@ -38,6 +38,7 @@ class ThreadPort:
 
         def run() -> None:
             try:
+                self._driver.tell(inv)
                 question(answer)
             except BaseException as error:
                 answer(None, error)

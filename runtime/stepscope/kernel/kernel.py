@@ -69,6 +69,8 @@ class Kernel:
     ) -> None:
         """`describe` turns an exception into data; `prefix` goes before executor ids of a sub-workflow (SUB-1)."""
         self.plan = plan
+        self.place = ""
+        """Which delivery of the surrounding scopes this one runs in: its random streams differ by it (DET-3)."""
         self.journal = journal
         self.scope = scope
         self.names = [prefix + node.id for node in plan.nodes]
@@ -185,13 +187,19 @@ class Kernel:
         """The invocation has its terminal outcome; it is fenced from now on (BAR-2, STA-7)."""
         if inv.outcome is not None:
             return
-        for ticket in inv.tickets:
+        tickets = inv.tickets
+        for ticket in tickets:
             self._locks.withdraw(ticket)
         for record in reversed(inv.holds):
             if outcome == "completed":
                 self.report.not_released(inv, record)
             self._locks.release(inv, record, "ended", 0)
         inv.outcome = outcome
+        for ticket in tickets:  # a task that the handler left behind waits there
+            ticket.error = self._over(inv, ticket.op)
+            ticket.done = True
+            if ticket.wake is not None:
+                ticket.wake()
         journal = self.journal
         info = None
         if error is not None and outcome == "failed":
@@ -199,7 +207,12 @@ class Kernel:
             if isinstance(error, Exception):
                 self._failures.append((inv.rank, error))
             else:
-                self._failures.append((inv.rank, WorkflowError(f"{inv.executor!r} ended with {error!r}")))
+                self._failures.append(
+                    (
+                        inv.rank,
+                        WorkflowError(f"executor {inv.executor!r}: the handler ended with {type(error).__name__}"),
+                    )
+                )
         if journal.on:
             journal.append(
                 HandlerEnded(
@@ -239,12 +252,15 @@ class Kernel:
         Raises `SuperstepOverError` after the invocation ended (BAR-2), and what the operation itself may raise.
         """
         if inv.outcome is not None or not inv.started:
-            self.report.escaped(inv, op)
-            raise SuperstepOverError(
-                f"executor {inv.executor!r}: an operation came after invocation {inv.id} had ended (superstep "
-                f"{self.superstep} or before); await what a handler starts before it returns. Nothing was changed."
-            )
+            raise self._over(inv, op)
         return self._apply[type(op)](inv, op)
+
+    def _over(self, inv: Invocation, op: Op) -> SuperstepOverError:
+        self.report.escaped(inv, op)
+        return SuperstepOverError(
+            f"executor {inv.executor!r}: an operation came after invocation {inv.id} had ended (superstep "
+            f"{self.superstep} or before); await what a handler starts before it returns. Nothing was changed."
+        )
 
     def withdraw(self, ticket: Ticket) -> None:
         """The one who waits for a ticket was cancelled (STA-5)."""
@@ -408,6 +424,13 @@ class Kernel:
                 if isinstance(error, StateConflictError):
                     self.report.conflict(error)
                 self._failures.append((len(self.names), error))
+            except BaseException as error:
+                what = f"a condition, selection function or reducer ended with {type(error).__name__}"
+                self.fail(WorkflowError(f"{what} at the barrier of superstep {self.superstep}."))
+                failure = self._abandon()
+                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    raise
+                raise failure from error
             else:
                 self._commit(changes, sends, routing)
                 return
@@ -474,11 +497,11 @@ class Kernel:
         failed_at, self.superstep = self.superstep, self.superstep - 1
         if cancelled:
             failures = failures or [WorkflowError("cancelled")]
-        first = failures[0]
+        first = self._describe(failures[0])
         more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
         return superstep_error(
             f"superstep {failed_at} of workflow {self.plan.name!r} failed and committed nothing: "
-            f"{type(first).__name__}: {first}{more}",
+            f"{first.type}: {first.message}{more}",
             failures,
             failed_at,
         )

@@ -143,5 +143,5 @@ class Ticket:
         self.remaining: tuple[str, ...] = ()
         self.done = False
         self.result: Any = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.wake: Callable[[], object] | None = None
