@@ -1,0 +1,191 @@
+"""Tiles to styled rows: shades by the cursor, its column and lane, and the wires of its lane lit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+from rich.segment import Segment
+from rich.style import Style
+
+from .canvas import Owner
+from .lanes import LaneGrid
+from .palette import Shade, over, style
+from .tile import Tile
+from .window import Placed
+
+Row: TypeAlias = list[Segment]
+Shader: TypeAlias = Callable[[int], Shade]
+"""How the event `seq` stands to the cursor."""
+
+_Runs: TypeAlias = list[tuple[int, str, Style]]
+
+
+class TilePainter:
+    """Keeps the finished rows of tiles that lie wholly before or wholly after the cursor."""
+
+    def __init__(self) -> None:
+        """Nothing kept yet."""
+        self._kept: dict[tuple[int, int, Shade], Row] = {}
+        self._tiles: dict[int, Tile] = {}
+
+    def row(self, tile: Tile, row: int, shade: Shade) -> Row:
+        """The whole row of a tile under one shade."""
+        key = (id(tile), row, shade)
+        made = self._kept.get(key)
+        if made is None:
+            if len(self._kept) > 20_000:
+                self._kept.clear()
+                self._tiles.clear()
+            self._tiles[id(tile)] = tile  # alive, so that its id stays its own
+            made = self._kept[key] = list(merged(zip(tile.canvas.chars[row], styles(tile, row, shade), strict=True)))
+        return made
+
+
+def styles(tile: Tile, row: int, shade: Shade) -> list[Style]:
+    """The style of each cell of a row under one shade."""
+    return [style(role, shade) for role in tile.canvas.roles[row]]
+
+
+def merged(cells: Iterator[tuple[str, Style]]) -> Iterator[Segment]:
+    """Join neighbours of equal style: drawing costs by the segment."""
+    text, last = "", None
+    for char, one in cells:
+        if one is last or one == last:
+            text += char
+            continue
+        if text:
+            yield Segment(text, last)
+        text, last = char, one
+    if text:
+        yield Segment(text, last)
+
+
+def crop(row: Row, first: int, end: int) -> Row:
+    """The cells from `first` up to `end` of a row of one-cell characters."""
+    out: Row = []
+    x = 0
+    for segment in row:
+        text = segment.text
+        low, high = max(first - x, 0), min(end - x, len(text))
+        if high > low:
+            out.append(segment if high - low == len(text) else Segment(text[low:high], segment.style))
+        x += len(text)
+        if x >= end:
+            break
+    return out
+
+
+class View:
+    """The cells right of the lane names, for one position of the cursor."""
+
+    def __init__(
+        self,
+        placed: Sequence[Placed],
+        grid: LaneGrid,
+        painter: TilePainter,
+        width: int,
+        seq: int,
+        lane: str,
+        shader: Shader | None = None,
+    ) -> None:
+        """`seq`: the cursor; `lane`: the executor whose lane it is in, "" for none; `shader`: None for plain seq order."""
+        self.grid = grid
+        self.width = width
+        self._placed = placed
+        self._painter = painter
+        self._seq = seq
+        self._shader = shader
+        self._row = grid.row(lane) if lane else None
+        self._rows_of_lane = set(range(self._row, self._row + max(1, min(grid.pitch, 2)))) if self._row else set()
+        self._at = next((i for i, one in enumerate(placed) if one.tile.first <= seq <= one.tile.last), 0)
+        cursor = placed[self._at]
+        slot = cursor.tile.slot(seq)
+        self._x = cursor.tile.x_of(seq)
+        self._cut = slot.end if slot.kind == "entry" else self._x + 1
+        self._whole = slot.kind == "rule"
+        self._lit = self._lit_cells(lane) if lane else {}
+
+    @property
+    def cursor_x(self) -> int:
+        """The window's cell the cursor is in."""
+        return self._placed[self._at].x + self._x
+
+    def _lit_cells(self, lane: str) -> dict[tuple[int, int], set[int]]:
+        """Cells of wires to and from the lane: those in the cursor's tile, and after the barrier in the next."""
+        into: Owner = ("in", lane)
+        out: Owner = ("out", lane)
+        lit: dict[tuple[int, int], set[int]] = {}
+        tile = self._placed[self._at].tile
+        entry = tile.slots[0].end if tile.slots[0].kind == "entry" else _entry_end(tile)
+        for (row, x), owners in tile.canvas.owners.items():
+            if (into in owners and x < entry) or (out in owners and x >= entry) or (x >= entry and into in owners):
+                lit.setdefault((self._at, row), set()).add(x)
+        if self._at + 1 < len(self._placed):
+            tile = self._placed[self._at + 1].tile
+            entry = _entry_end(tile)
+            for (row, x), owners in tile.canvas.owners.items():
+                if x < entry and out in owners:
+                    lit.setdefault((self._at + 1, row), set()).add(x)
+        return lit
+
+    def row(self, row: int) -> Row:
+        """One row, exactly `width` cells."""
+        out: Row = []
+        end = 0
+        for i, (_, tile, x) in enumerate(self._placed):
+            first, last = max(0, -x), min(tile.width, self.width - x)
+            if last <= first:
+                continue
+            out.extend(self._part(i, tile, row, first, last))
+            end = x + last
+        if end < self.width:
+            out.append(Segment(" " * (self.width - end), Style.null()))
+        if row in self._rows_of_lane:
+            return [Segment(text, over(one or Style.null(), lane=True)) for text, one, _ in out]
+        return out
+
+    def _part(self, i: int, tile: Tile, row: int, first: int, end: int) -> Row:
+        lit = self._lit.get((i, row))
+        if self._shader is None and not lit:
+            if i != self._at:
+                return crop(self._painter.row(tile, row, "past" if i < self._at else "future"), first, end)
+            out = crop(self._painter.row(tile, row, "past"), first, min(self._x, end))
+            if first <= self._x < end:
+                out.append(self._cursor_cell(tile, row))
+            out += crop(self._painter.row(tile, row, "past"), max(first, self._x + 1), min(self._cut, end))
+            return out + crop(self._painter.row(tile, row, "future"), max(first, self._cut), end)
+        made = self._cells(i, tile, row, lit or set())
+        return crop(list(merged(iter(made))), first, end)
+
+    def _cells(self, i: int, tile: Tile, row: int, lit: set[int]) -> list[tuple[str, Style]]:
+        cut = tile.width if i < self._at else 0 if i > self._at else self._cut
+        cells = []
+        for x, (char, role, seq) in enumerate(
+            zip(tile.canvas.chars[row], tile.canvas.roles[row], tile.canvas.seqs[row], strict=True)
+        ):
+            if self._shader is not None and seq:
+                shade: Shade = self._shader(seq)
+            else:
+                shade = "past" if x < cut else "future"
+            if x in lit and role in ("wire", "arrow", "rule", "inner", "count"):
+                cells.append((char, style("wire.coming" if shade == "future" else "wire.lit")))
+            else:
+                cells.append((char, style(role, shade)))
+        if i == self._at and self._x < len(cells):
+            cell = self._cursor_cell(tile, row)
+            cells[self._x] = (cell.text, cell.style or Style.null())
+        return cells
+
+    def _cursor_cell(self, tile: Tile, row: int) -> Segment:
+        char, role = tile.canvas.chars[row][self._x], tile.canvas.roles[row][self._x]
+        if row == 0:
+            return Segment(tile.canvas.glyphs.cursor, style("cursor"))
+        base = style(role, "past")
+        if row == self._row or (self._row is None and self._whole):
+            return Segment(char, over(base, mark=True))
+        return Segment(char, over(base, column=row < self.grid.end))
+
+
+def _entry_end(tile: Tile) -> int:
+    return next((slot.end for slot in tile.slots if slot.kind == "entry" and slot.scope == 0), 0)

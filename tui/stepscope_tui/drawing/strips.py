@@ -1,0 +1,130 @@
+"""A lock over a stretch of the run as one strip: who held it, and how many waited for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+
+from stepscope_tui.safe import plain
+
+from .glyphs import Glyphs
+from .palette import over, style
+from .rows import Row, merged
+
+if TYPE_CHECKING:
+    from stepscope_tracing.model import LockUse
+
+FOREVER = 1 << 62
+
+
+class Stretch(NamedTuple):
+    """From event `first` up to, not including, event `end`."""
+
+    first: int
+    end: int
+    executor: str
+
+
+class Strip(NamedTuple):
+    """A strip's two rows and what they count: holds and waits that touch the stretch, the most that waited at once."""
+
+    held: Row
+    waited: Row
+    holds: int
+    waits: int
+    queue: int
+
+
+def holds(uses: Sequence[LockUse]) -> list[Stretch]:
+    """Who held the key, when; plain operations hold it for no time and are left out."""
+    return [
+        Stretch(use.acquired_seq, use.released_seq or FOREVER, use.executor)
+        for use in uses
+        if use.op == "hold" and use.acquired_seq
+    ]
+
+
+def waits(uses: Sequence[LockUse]) -> list[Stretch]:
+    """Who waited for it, when."""
+    return [
+        Stretch(use.wait_seq, use.acquired_seq or use.given_up or FOREVER, use.executor)
+        for use in uses
+        if use.wait_seq
+    ]
+
+
+def window(seq: int, last: int, width: int, per: int, around: tuple[int, int] | None) -> tuple[int, int]:
+    """First and last event of the visible stretch, `width` cells of `per` events: `around` whole if it fits.
+
+    Otherwise pages that overlap by half, so that the cursor is never at an edge; a function of `seq` alone.
+    """
+    room = max(1, width * per)
+    if around is not None and around[1] - around[0] < room:
+        first = around[0]
+    else:
+        half = max(1, room // 2)
+        first = max(1, (seq - 1) // half * half + 1 - room // 4)
+    return first, min(last, first + room - 1)
+
+
+def strip(
+    uses: Sequence[LockUse], first: int, last: int, width: int, cursor: int, glyphs: Glyphs, per: int = 1
+) -> Strip:
+    """Draw the key whose uses these are, `per` events a cell; names of holders stand in their stretch where they fit."""
+    held = [one for one in holds(uses) if one.first <= last and one.end > first]
+    waited = [one for one in waits(uses) if one.first <= last and one.end > first]
+    cells = min(width, (last - first) // per + 1)
+    upper = [[glyphs.guide, "guide"] for _ in range(cells)]
+    for one in held:
+        for x in _cells(one, first, per, cells):
+            wanted = any(w.first < first + (x + 1) * per and w.end > first + x * per for w in waited)
+            upper[x] = [glyphs.wanted, "wanted"] if wanted else [glyphs.held, "held"]
+    for one in held:
+        _name(upper, one, _cells(one, first, per, cells), glyphs)
+    counts = [0] * cells
+    for one in waited:
+        for x in _cells(one, first, per, cells):
+            counts[x] += 1
+    lower = [[_queue(n, glyphs), "waiting"] if n else [" ", "blank"] for n in counts]
+    at = (cursor - first) // per
+    return Strip(
+        _row(upper, at, cursor >= first), _row(lower, at, cursor >= first),
+        len(held), len(waited), max(counts, default=0),
+    )  # fmt: skip
+
+
+def _queue(number: int, glyphs: Glyphs) -> str:
+    return glyphs.waiting if number == 1 else str(number) if number < 10 else "#"
+
+
+def _cells(one: Stretch, first: int, per: int, cells: int) -> range:
+    low = max(0, (one.first - first) // per)
+    high = min(cells, max(low + 1, -((first - one.end) // per)))
+    return range(low, high)
+
+
+def _name(cells: list[list[str]], one: Stretch, where: range, glyphs: Glyphs) -> None:
+    name = plain(one.executor, glyphs.looks.ascii)
+    if cell_len(name) != len(name):
+        return  # wide characters would push the cells behind them
+    if len(name) + 2 > len(where):
+        return
+    for i, char in enumerate(name, where.start + 1):
+        cells[i] = [char, "name.lit" if cells[i][1] == "held" else "holder"]
+
+
+def _row(cells: list[list[str]], at: int, inside: bool) -> Row:
+    styled = [
+        (char, over(style(role), mark=char != " ", column=True) if inside and x == at else style(role))
+        for x, (char, role) in enumerate(cells)
+    ]
+    return list(merged(iter(styled)))
+
+
+def padded(row: Row, width: int) -> Row:
+    """The row in exactly `width` cells."""
+    used = sum(cell_len(segment.text) for segment in row)
+    return [*row, Segment(" " * (width - used))] if used < width else row
