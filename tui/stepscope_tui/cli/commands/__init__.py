@@ -1,0 +1,1 @@
+"""One command a file; each file calls its command `command`."""

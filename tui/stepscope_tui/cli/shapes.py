@@ -1,0 +1,97 @@
+"""What ``--json`` prints: one document each, whose names scripts may rely on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(from_attributes=True, ser_json_bytes="base64", ser_json_inf_nan="strings")
+
+    def write(self) -> None:
+        """The document, on standard output."""
+        sys.stdout.write(self.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+class RunCounts(_Shape):
+    """One run of `Info`. Counts mean the same for every engine; `digest` is recomputed from the events."""
+
+    run_id: str
+    engine: str
+    workflow: str
+    status: str
+    supersteps: int
+    deliveries: int
+    messages: int
+    lock_acquisitions: int
+    barriers: int
+    checkpoints: int
+    state_writes: int
+    events: int
+    digest: str | None
+    complete: bool
+
+
+class Info(_Shape):
+    """``stepscope info --json``."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    schema_: int
+    runs: list[RunCounts]
+
+    def write(self) -> None:
+        """With `schema` by its own name, which pydantic keeps for itself."""
+        import json
+
+        data = self.model_dump(mode="json")
+        sys.stdout.write(json.dumps({"schema": data.pop("schema_"), **data}, indent=2) + "\n")
+
+
+class FindingShape(_Shape):
+    """One finding; see `stepscope.findings.Finding`."""
+
+    kind: str
+    confidence: Literal["observed", "confirmed", "predicted"]
+    superstep: int
+    executors: list[str]
+    keys: list[str]
+    locks: list[str]
+    seqs: list[int]
+    clause: str
+    message: str
+    remedy: str
+    run_id: str
+
+
+class Check(_Shape):
+    """``stepscope check --json``."""
+
+    findings: list[FindingShape]
+
+
+class RunError(_Shape):
+    """What ended a run."""
+
+    type: str
+    message: str
+    executor: str
+    traceback: str
+
+
+class RunReport(_Shape):
+    """``stepscope run --json``. Outputs and state as they are stored: JSON, other types as `$`-tagged maps."""
+
+    run_id: str
+    workflow: str
+    status: Literal["completed", "failed", "cancelled"]
+    supersteps: int
+    outputs: list[Any]
+    state: dict[str, Any]
+    digest: str | None
+    recording: str
+    findings: int
+    errors: list[RunError]
