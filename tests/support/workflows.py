@@ -7,7 +7,8 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -230,3 +231,20 @@ class Log:
 
     def __call__(self, line: Any) -> None:
         self.lines.append(line)
+
+
+class Turns:
+    """Lets handlers of a concurrent run pass one after another, in an order of the test's choosing."""
+
+    def __init__(self, *names: str) -> None:
+        self._gates = {name: asyncio.Event() for name in names}
+        self._names = list(names)
+        self._gates[names[0]].set()
+
+    @asynccontextmanager
+    async def __call__(self, name: str) -> AsyncIterator[None]:
+        await self._gates[name].wait()
+        yield
+        after = self._names.index(name) + 1
+        if after < len(self._names):
+            self._gates[self._names[after]].set()
