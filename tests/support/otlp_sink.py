@@ -59,7 +59,7 @@ class OtlpSink:
         self.resources: list[Mapping[str, Any]] = []
         self.seen_headers: list[Mapping[str, str]] = []
         self._how = (delay_s, fail_every, fail_first, status, dict(headers or {}), largest, reject)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -101,6 +101,7 @@ class OtlpSink:
         time.sleep(delay_s)
         with self._lock:
             self.requests += 1
+            self._lock.notify_all()
             self.seen_headers.append(headers)
             if path != "/v1/traces":
                 return 404, b"", {}
@@ -129,6 +130,11 @@ class OtlpSink:
                     self.spans[span.span_id] = span
                     self.times[span.span_id] += 1
         self.most_spans = max(self.most_spans, taken)
+
+    def wait_for_requests(self, count: int, timeout_s: float = 30.0) -> None:
+        """Until `count` requests have come."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: self.requests >= count, timeout_s)
 
     def named(self, name: str) -> list[Span]:
         """The spans of a name, in the order of their start."""

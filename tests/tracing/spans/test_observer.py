@@ -288,3 +288,20 @@ def test_another_providers_own_ids_are_the_parents_of_the_programs_spans() -> No
     sink.close()
     processes = [span for span in provider.tracer if span.name.startswith("process")]
     assert seen == [span.get_span_context().span_id for span in processes]
+
+
+def test_what_is_redacted_is_in_no_span() -> None:
+    run = Stream("a", payload={"token": "hunter22", "n": 1})
+    (inv,) = run.begin()
+    run.start(inv)
+    run.output(inv, "it was hunter22")
+    run.end(inv, "failed", "bad token hunter22")
+    run.fail("bad token hunter22")
+    for rules in ("*.token", ["*.token"]):
+        provider, exporter = program()
+        watch(SpanObserver(provider, redact=rules), run.events)
+        text = "".join(span.to_json() for span in exporter.get_finished_spans())
+        assert "hunter22" not in text
+        assert "$redacted" in text
+    with pytest.raises(ValueError, match="empty"):
+        SpanObserver(provider, redact="")

@@ -225,17 +225,15 @@ def test_an_export_to_nowhere_ends() -> None:
 def test_a_receiver_that_comes_up_late_gets_everything() -> None:
     """Nothing is given up while the run goes on."""
     events = long_stream(1_500)
-    with OtlpSink(fail_first=6) as sink, OtlpObserver(sink.url, patience_s=0.2) as observer:
+    with OtlpSink(fail_first=5) as sink, OtlpObserver(sink.url, patience_s=0.2) as observer:
         run = observer.begin(events[0])  # type: ignore[arg-type]
         for event in events:
             run.append(event)
-        deadline = time.monotonic() + 20
-        while sink.requests < 7 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        sink.wait_for_requests(6)
         run.close()
         delivery = observer.close()
     all_there(sink, delivery, events)
-    assert delivery.retries == 6
+    assert delivery.retries == 5
 
 
 def test_several_runs_at_once_share_a_receiver() -> None:
@@ -344,18 +342,18 @@ def test_a_full_disk_costs_spans_and_never_the_run() -> None:
         from stepscope_tracing.otlp import OtlpObserver
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
         observer = OtlpObserver(sys.argv[1], memory_bytes=100_000)
-        events = long_stream(10_000)
+        events = long_stream(6_000)
         sink = observer.begin(events[0])
         for event in events:
             sink.append(event)
         sink.close()
         delivery = observer.close()
         assert delivery.delivered == delivery.spans, delivery
-        assert 2_000 < delivery.undelivered_events < 10_000, delivery
+        assert 1_000 < delivery.undelivered_events < 6_000, delivery
         print(delivery.sentence())
     """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with OtlpSink(delay_s=0.3) as sink:
+    with OtlpSink(delay_s=0.2) as sink:
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(program), sink.url],
             env=env, check=True, timeout=60, capture_output=True, text=True,
@@ -364,6 +362,19 @@ def test_a_full_disk_costs_spans_and_never_the_run() -> None:
     assert "File too large" in done.stdout
     assert done.stderr.count("could not be kept") == 1
     assert sink.named("invoke_workflow hand")
+
+
+def test_what_is_redacted_is_not_sent() -> None:
+    run = Stream("a", payload={"token": "hunter22"})
+    (inv,) = run.begin()
+    run.start(inv)
+    run.end(inv, "failed", "bad token hunter22")
+    run.fail("bad token hunter22")
+    with OtlpSink() as sink, OtlpObserver(sink.url, redact="*.token") as observer:
+        watch(observer, run.events)
+        delivery = observer.close()
+    all_there(sink, delivery, run.events)
+    assert b"hunter22" not in b"".join(span.SerializeToString() for span in sink.spans.values())
 
 
 def test_nothing_is_logged_when_all_is_well(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -19,8 +19,9 @@ from opentelemetry.trace import SpanContext
 from stepscope.errors import WorkflowError
 from stepscope.events import AnyEvent, HandlerStarted, RunStarted
 from stepscope.observe import ALL
+from stepscope_tracing.redact import Redactor, Rule
 from stepscope_tracing.spans.mapping import default_resource, feed
-from stepscope_tracing.spans.observer import HandlerContext, current_parent
+from stepscope_tracing.spans.observer import HandlerContext, current_parent, redaction
 from stepscope_tracing.spans.tree import SpanTree
 
 from .client import Client
@@ -45,12 +46,20 @@ class OtlpSink:
 
     durable = ALL
 
-    def __init__(self, spool: Spool, number: int, handlers: HandlerContext, lose: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        number: int,
+        handlers: HandlerContext,
+        lose: Callable[[int, str], None],
+        redactor: Redactor | None,
+    ) -> None:
         """`number` is the run's among those of the observer."""
         self._spool = spool
         self._number = number
         self._handlers = handlers
         self._lose = lose
+        self._redactor = redactor
         self._events: list[AnyEvent] = []
         self._handed_over = time.monotonic()
         self._closed = False
@@ -80,6 +89,8 @@ class OtlpSink:
         events, self._events = self._events, []
         self._handed_over = time.monotonic()
         try:
+            if self._redactor is not None:  # here, so that what is left out does not reach the disk either
+                events = [self._redactor.redact(event) for event in events]
             self._spool.put(Block(self._number, events, last))
         except Exception as error:  # a full disk: the run is worth more than its trace
             self._lose(len(events), f"events waiting for the receiver could not be kept: {error}")
@@ -101,12 +112,16 @@ class OtlpObserver:
         memory_bytes: int = MEMORY_BYTES,
         batch_spans: int = BATCH_SPANS,
         batch_bytes: int = BATCH_BYTES,
+        redact: str | Sequence[Rule] = (),
     ) -> None:
         """`url` is the receiver's base URL, such as ``http://localhost:4318``; `headers` as an API key would need.
+
+        `redact` names the values that are to be left out, as for a recording: see `stepscope_tracing.redact`.
 
         Raises `WorkflowError` if `url` cannot be a receiver's.
         """
         client = Client(url, headers=headers or headers_from_environment(), compress=compress_from_environment())
+        self._redact = redaction(redact)
         self._wake = threading.Event()
         self._closing = False
         self._sender = Sender(
@@ -139,7 +154,7 @@ class OtlpObserver:
                 atexit.register(self._at_exit)
             self._runs += 1
             self._parents[self._runs] = parent
-            return OtlpSink(self.spool, self._runs, HandlerContext(started.run_id, parent), self._lose)
+            return OtlpSink(self.spool, self._runs, HandlerContext(started.run_id, parent), self._lose, self._redact())
 
     def close(self) -> Delivery:
         """Send what is left and say what became of everything; runs that go on are cut off here.

@@ -5,16 +5,18 @@ Blocking the writer would stop the event loop, and dropping is what this is here
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
 from stepscope.events import AnyEvent, Committed, SuperstepFailed
 from stepscope.values import Value
+from stepscope_tracing.codec import Reference, decoder, encoder
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -25,22 +27,19 @@ class Block(msgspec.Struct, frozen=True):
     last: bool = False
 
 
-def _enc_hook(obj: Any) -> Any:
-    if isinstance(obj, Value):
-        return obj.data
-    raise NotImplementedError(f"{type(obj).__name__} in an event")
+_encode = encoder(lambda value: value.data)
 
 
-def _dec_hook(kind: type, obj: Any) -> Any:
-    if kind is Value and isinstance(obj, bytes):
-        return Value(obj)
-    raise NotImplementedError(f"{kind!r} in an event")
+def _value(stored: Reference) -> Value:
+    if isinstance(stored, int):
+        raise TypeError("a waiting event refers to a recording's payload")
+    return Value(stored)
 
 
-_encode = msgspec.msgpack.Encoder(enc_hook=_enc_hook).encode
-_decode = msgspec.msgpack.Decoder(Block, dec_hook=_dec_hook).decode
+_decode = decoder(_value)
 _EVENT_BYTES = 400
-_LENGTH = 8
+_HEAD = struct.Struct(">QI?")
+"""Before each block in the file: its length in bytes, its run, whether it is the last."""
 
 
 def _weight(events: Sequence[AnyEvent]) -> int:
@@ -144,24 +143,25 @@ class Spool:
             file.close()
 
     def _spill(self, block: Block) -> None:
-        data = _encode(block)
+        events = _encode(block.events)
+        data = _HEAD.pack(len(events), block.run, block.last) + events
         if self._file is None:
             # Unbuffered: a buffer that a full disk did not take would be tried again at every later write.
             self._file = tempfile.TemporaryFile(prefix="stepscope-otlp-", buffering=0)  # noqa: SIM115 (see `discard`)
         self._file.seek(self._write_at)
-        rest = memoryview(len(data).to_bytes(_LENGTH, "big") + data)
+        rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
-        self._write_at += _LENGTH + len(data)
+        self._write_at += len(data)
         self._on_disk += len(block.events)
         self.spilled_bytes += len(data)
 
     def _unspill(self) -> Block:
         assert self._file is not None
         self._file.seek(self._read_at)
-        length = int.from_bytes(self._read(_LENGTH), "big")
-        block = _decode(self._read(length))
-        self._read_at += _LENGTH + length
+        length, run, last = _HEAD.unpack(self._read(_HEAD.size))
+        block = Block(run, _decode(self._read(length)), last)
+        self._read_at += _HEAD.size + length
         self._on_disk -= len(block.events)
         if self._read_at == self._write_at:
             self._file.truncate(0)

@@ -16,7 +16,7 @@ import msgspec
 
 from stepscope.errors import WorkflowError
 from stepscope.events import Change, ErrorInfo, Event, GraphInfo, RunStarted
-from stepscope.values import Value
+from stepscope.values import Value, type_name
 
 from . import names
 from .text import clean, data_of_text, struct_of, text_of, text_of_data, text_of_struct, value_of
@@ -29,7 +29,7 @@ _WITH_PARTNER = frozenset({"scope", "inv", "executor", "key", "number", "name"})
 """What two events of one span have in common: the second does not say it again."""
 
 _ZERO_IS_NOTHING = frozenset({"scope", "line"})
-_pack = msgspec.msgpack.Encoder().encode
+_pack = msgspec.msgpack.Encoder(enc_hook=lambda odd: type_name(type(odd))).encode
 _unpack = msgspec.msgpack.Decoder().decode
 
 

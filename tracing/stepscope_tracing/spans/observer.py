@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -11,6 +11,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 
 from stepscope.events import AnyEvent, HandlerStarted, RunStarted
 from stepscope.observe import ALL
+from stepscope_tracing.redact import Redactor, Rule
 
 from . import names
 from .ids import SpanIds, trace_id_of
@@ -26,6 +27,14 @@ def current_parent() -> SpanContext | None:
     """The span that the code running now is in, if any."""
     context = trace.get_current_span().get_span_context()
     return context if context.is_valid else None
+
+
+def redaction(rules: str | Sequence[Rule]) -> Callable[[], Redactor | None]:
+    """Makes what leaves values out of one run, None if there are no rules."""
+    every = (rules,) if isinstance(rules, str) else tuple(rules)
+    if every:
+        Redactor(every)  # a rule that is wrong is wrong here, not in the middle of a program
+    return lambda: Redactor(every) if every else None
 
 
 class HandlerContext:
@@ -59,8 +68,11 @@ class SpanSink:
 
     durable = ALL
 
-    def __init__(self, started: RunStarted, choice: Choice | None, parent: SpanContext | None) -> None:
+    def __init__(
+        self, started: RunStarted, choice: Choice | None, parent: SpanContext | None, redactor: Redactor | None = None
+    ) -> None:
         """Without a choice the program has no tracing, and nothing is made or touched."""
+        self._redactor = redactor
         self._run = started.run_id
         self._target = choice.target if choice else None
         self._tree: SpanTree | None = None
@@ -94,7 +106,7 @@ class SpanSink:
         if self._tree is None:
             return
         try:
-            feed(self._tree, event)
+            feed(self._tree, event if self._redactor is None else self._redactor.redact(event))
         except Exception:
             self._failed(f"the span of event {event.seq} ({event.kind}) could not be made")
 
@@ -150,9 +162,13 @@ class SpanObserver:
     and exporters that lose spans under load still do: a `BatchSpanProcessor` is warned of once.
     """
 
-    def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
-        """Without a provider, the program's global one at the time each run begins."""
+    def __init__(self, tracer_provider: TracerProvider | None = None, *, redact: str | Sequence[Rule] = ()) -> None:
+        """Without a provider, the program's global one at the time each run begins.
+
+        `redact` names the values that are to be left out, as for a recording: see `stepscope_tracing.redact`.
+        """
         self._provider = tracer_provider
+        self._redact = redaction(redact)
 
     def begin(self, started: RunStarted) -> SpanSink:
         """Watch a run."""
@@ -169,4 +185,4 @@ class SpanObserver:
             return SpanSink(started, None, parent)
         if choice is None:
             log.info("no tracer provider is configured: run %s makes no spans.", started.run_id)
-        return SpanSink(started, choice, parent)
+        return SpanSink(started, choice, parent, self._redact())
