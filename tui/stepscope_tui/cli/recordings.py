@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +13,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from .out import Out, count
-from .problems import Problem, one_line
+from .problems import one_line
 
 if TYPE_CHECKING:
-    from stepscope.observe import Observer
     from stepscope_tracing import Recording
 
 SUFFIX = ".stepscope"
@@ -111,12 +110,3 @@ def chosen_runs(recording: Recording, source: Source) -> list[str]:
     if source.run_id is not None:
         return [recording.run(source.run_id).info.run_id]
     return [info.run_id for info in recording.runs]
-
-
-def open_for(path: str, redact: Sequence[str]) -> Observer:
-    """The recorder for `--record` and `--redact`. Raises `Problem` and `RecordingError`, before anything runs."""
-    from stepscope_tracing.recorder import open_recorder
-
-    if not all(redact):
-        raise Problem("--redact needs a place, such as 'state.token', 'message.*' or '*.password'.")
-    return open_recorder(Path(path).absolute(), list(redact) or None)  # the program may change its folder

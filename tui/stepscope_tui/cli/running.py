@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 from stepscope.errors import UnstorableValueError, WorkflowError
 from stepscope.events import ErrorInfo
 
+from .destination import Destination
 from .given import given
 from .problems import Problem, one_line
-from .recordings import SUFFIX, Source, open_for
+from .recordings import SUFFIX, Source
 from .target import load, workflow_of
-from .watch import Watch
 
 if TYPE_CHECKING:
     from stepscope import Workflow, WorkflowResult
     from stepscope.observe import Observer
     from stepscope_tracing.otlp import OtlpObserver
+
+    from .watch import Watch
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,14 @@ async def _run(wanted: Wanted, found: object) -> Done:
     workflow = await workflow_of(wanted.target, found)
     value = given(workflow, wanted.given)
     path = wanted.file or _file_name(workflow.name)
-    recorder = open_for(path, wanted.redact)
     otlp = _otlp(wanted.otlp)
-    watch = Watch()
+    place = Destination(path, wanted.redact)
     done = Done(workflow.name, path)
-    observers: list[Observer] = [recorder, watch, *([otlp] if otlp else [])]
+    observers: list[Observer] = [place.recorder, place.watch, *([otlp] if otlp else [])]
     try:
-        await _complete(workflow, value, wanted, observers, watch, done)
+        await _complete(workflow, value, wanted, observers, place.watch, done)
     finally:
+        place.close()
         if otlp is not None:
             delivery = await asyncio.to_thread(otlp.close)
             done.undelivered = "" if delivery.complete else delivery.sentence()
@@ -103,14 +105,14 @@ async def _complete(
             raise
         unstorable = _unstorable(error)
         if unstorable is not None:
-            raise Problem(f"{one_line(str(unstorable))} {_kept(done)}") from error
+            raise Problem(f"{one_line(str(unstorable))} The {_kept(done)}") from error
         done.sentence = one_line(error.message if isinstance(error, ExceptionGroup) else str(error))
         done.errors = watch.errors
     except asyncio.CancelledError:
         if watch.ended is not None:
             from .out import Out
 
-            Out(stderr=True).line(f"stepscope: interrupted; {_kept(done)}")
+            Out(stderr=True).line(f"stepscope: interrupted; the {_kept(done)}")
         raise
     else:
         done.exit_code = 0
@@ -120,7 +122,7 @@ async def _complete(
 
 
 def _kept(done: Done) -> str:
-    return f"The recording up to there is kept: stepscope open {done.source}"
+    return f"recording up to there is kept: stepscope open {done.source}"
 
 
 def _unstorable(error: BaseException) -> UnstorableValueError | None:

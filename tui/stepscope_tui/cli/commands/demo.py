@@ -9,9 +9,7 @@ import click
 from ..group import Teaching
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stepscope.observe import Observer
+    from ..destination import Destination
 
 FILE = "demo.stepscope"
 
@@ -39,9 +37,9 @@ def command(headless: bool) -> int:
     from ...demo.lost_update import workflow
     from ..recordings import Source, recording_of
 
-    path, recorder = _place()
-    result = asyncio.run(workflow.run("superstep workflows", mode="deterministic", seed=0, record=recorder))
-    source = Source(str(path))
+    place = _place()
+    result = asyncio.run(workflow.run("superstep workflows", mode="deterministic", seed=0, record=place.recorder))
+    source = Source(place.path)
     with recording_of(source) as recording:
         findings = check_events(recording.run(result.run_id).iter_events())
     lost = [finding for finding in findings if finding.kind == "lost-update"]
@@ -64,18 +62,16 @@ def command(headless: bool) -> int:
     return 0
 
 
-def _place() -> tuple[Path, Observer]:
-    """Where to record to, and the recorder. Raises `RecordingError` if there is no such place at all."""
+def _place() -> Destination:
+    """Where to record to. Raises `RecordingError` if there is no such place at all."""
     import tempfile
     from pathlib import Path
 
-    from stepscope_tracing.errors import RecordingError
+    from stepscope_tracing import RecordingError
 
-    from ..recordings import open_for
+    from ..destination import Destination
 
-    here = Path(FILE)
     try:
-        return here, open_for(str(here), ())
+        return Destination(FILE)
     except RecordingError:
-        there = Path(tempfile.mkdtemp(prefix="stepscope-")) / FILE
-        return there, open_for(str(there), ())
+        return Destination(str(Path(tempfile.mkdtemp(prefix="stepscope-")) / FILE))

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import click
 
 from ..group import Teaching
+
+if TYPE_CHECKING:
+    from ..destination import Destination
 
 
 @click.command(
@@ -38,34 +43,31 @@ def command(file: str | None, redact: tuple[str, ...], script: str, args: tuple[
     Stepscope says goes to standard error. An existing recording gains runs.
     """
     from .. import script as scripts
-    from ..recordings import SUFFIX, open_for
+    from ..destination import Destination
+    from ..recordings import SUFFIX
 
     source = scripts.read(script)
-    path = file or os.path.splitext(os.path.basename(script))[0] + SUFFIX  # noqa: PTH119, PTH122
-    existed = os.path.exists(path)  # noqa: PTH110
-    recorder = open_for(path, redact)
-    return partial(_run, script, source, args, path, recorder, existed)
+    destination = Destination(file or PurePath(script).stem + SUFFIX, redact)
+    return partial(_run, script, source, args, destination)
 
 
-def _run(script: str, source: bytes, args: tuple[str, ...], path: str, recorder: object, existed: bool) -> int:
+def _run(script: str, source: bytes, args: tuple[str, ...], destination: Destination) -> int:
     import atexit
     from contextlib import ExitStack
 
-    from stepscope.observe import Observer, observing
+    from stepscope.observe import observing
 
     from ..script import run_as_main
-    from ..watch import Watch
 
-    assert isinstance(recorder, Observer)
-    watch, stack = Watch(), ExitStack()
-    stack.enter_context(observing(recorder))
-    stack.enter_context(observing(watch))
+    stack = ExitStack()
+    stack.enter_context(observing(destination.recorder))
+    stack.enter_context(observing(destination.watch))
     owner = os.getpid()
 
     def finish() -> None:
         if os.getpid() == owner:  # a forked child ends with the same handlers
             stack.close()
-            _tell(path, len(watch.run_ids), existed)
+            _tell(destination)
 
     # Registered before the program's own, so called after them, and after its threads have ended.
     atexit.register(finish)
@@ -73,16 +75,12 @@ def _run(script: str, source: bytes, args: tuple[str, ...], path: str, recorder:
     return 0
 
 
-def _tell(path: str, runs: int, existed: bool) -> None:
-    from pathlib import Path
-    from shlex import quote
-
+def _tell(destination: Destination) -> None:
     from ..out import Out, count
 
-    out = Out(stderr=True)
-    if runs:
-        out.line(f"stepscope: recorded {count(runs, 'run')}; open with: stepscope open {quote(path)}")
-        return
-    if not existed:
-        Path(path).unlink(missing_ok=True)
-    out.line("stepscope: the program ran no workflow, so there is nothing recorded.")
+    runs = destination.close()
+    Out(stderr=True).line(
+        f"stepscope: recorded {count(runs, 'run')}; open with: {destination.how_to_open}"
+        if runs
+        else "stepscope: the program ran no workflow, so there is nothing recorded."
+    )
