@@ -340,16 +340,16 @@ def test_a_full_disk_costs_spans_and_never_the_run() -> None:
         import resource, sys
         from support.random_streams import long_stream
         from stepscope_tracing.otlp import OtlpObserver
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         observer = OtlpObserver(sys.argv[1], memory_bytes=100_000)
-        events = long_stream(6_000)
+        events = long_stream(8_000)
         sink = observer.begin(events[0])
         for event in events:
             sink.append(event)
         sink.close()
         delivery = observer.close()
         assert delivery.delivered == delivery.spans, delivery
-        assert 1_000 < delivery.undelivered_events < 6_000, delivery
+        assert 500 < delivery.undelivered_events < 8_000, delivery
         print(delivery.sentence())
     """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
