@@ -129,3 +129,16 @@ def decoder(resolve: Callable[[Reference], Value]) -> Callable[[bytes], list[Any
 _NOTHING = Value(b"\xc0")
 decode_without_values = decoder(lambda _: _NOTHING)
 """Decodes a block faster, where nobody looks at its values: each is a nil."""
+
+
+def mended(obj: Any) -> Any:
+    """An event, or a part of one, with text that UTF-8 cannot carry (lone surrogates, as in file names) escaped."""
+    if isinstance(obj, str):
+        return obj if obj.isascii() else obj.encode("utf-8", "backslashreplace").decode()
+    if isinstance(obj, list):
+        return [mended(item) for item in obj]
+    if isinstance(obj, dict):
+        return {mended(key): mended(item) for key, item in obj.items()}
+    if isinstance(obj, msgspec.Struct):
+        return type(obj)(*(mended(getattr(obj, name)) for name in obj.__struct_fields__))
+    return obj

@@ -125,6 +125,9 @@ def open_writing(path: Path) -> Database:
     """Open a prepared recording to write to it. Raises `RecordingError`."""
     try:
         connection = _connect(str(path))
+        if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+            connection.close()
+            raise RecordingError(f"cannot record to {str(path)!r}: it is no longer a recording; choose another file.")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         # a checkpoint syncs, which stalls the event loop: the file grows by this many pages between two

@@ -20,7 +20,7 @@ from stepscope.events import AnyEvent, HandlerStarted, RunEnded, RunStarted
 from stepscope.observe import Observer, RunSink
 
 from . import database as db
-from .codec import codes_of
+from .codec import codes_of, mended
 from .errors import RecordingError
 from .process import writer_id
 from .redact import Redactor, Rule
@@ -58,13 +58,25 @@ class Recorder:
 
     def begin(self, started: RunStarted) -> RunSink:
         """Open the file for one more run. Raises `RecordingError`."""
-        db.prepare(self.path)  # somebody may have removed it since
+        if not self.path.exists():  # somebody has removed it since
+            db.prepare(self.path)
         store = Store.attach(self.path)
         try:
             return BlockSink(store, started, Redactor(self._rules) if self._rules else None)
         except BaseException:
             store.detach()
             raise
+
+
+class _Due:
+    """A block that has to be written."""
+
+    __slots__ = ("codes", "events", "taken")
+
+    def __init__(self, events: list[AnyEvent]) -> None:
+        self.events = events
+        self.codes = b""
+        self.taken = False
 
 
 class BlockSink:
@@ -76,11 +88,14 @@ class BlockSink:
         self._store = store
         self._redactor = redactor
         self._pending: list[AnyEvent] = []
-        self._due: list[tuple[list[AnyEvent], bytes]] = []
+        self._due: list[_Due] = []
         self._last_write = 0
         self._error: RecordingError | None = None
         self._status = "interrupted"
         self._closed = False
+        started = mended(started)
+        if started.seed is not None and not -(1 << 63) <= started.seed < 1 << 63:
+            raise RecordingError(f"cannot record a run with seed {started.seed}; give a seed of at most 63 bits.")
         self._files = sorted({handler.file for one in started.graph.executors for handler in one.handlers})
         self._stored_files: set[str] = set()
         with store.transaction() as connection:
@@ -141,33 +156,45 @@ class BlockSink:
 
     def _write(self, *, closing: bool = False) -> None:
         if self._pending:
-            events, self._pending = self._pending, []
-            codes = codes_of(events)
-            self._due.append((events, codes))
-            self._tables.take(events, codes)
-            for event in events:
-                if type(event) is RunEnded and event.scope == 0:
-                    self._status = event.status
+            self._due.append(_Due(self._pending))
+            self._pending = []
         if not self._due and not closing:
             return
         store = self._store
         with store.transaction() as connection:
-            for events, codes in self._due:
-                connection.execute(
-                    "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)",
-                    (self.run, events[0].seq, events[-1].seq, events[-1].t, codes, store.encode(events)),
-                )
+            for due in self._due:
+                self._insert(due)
             self._tables.write(store.database)
             if closing:
                 self._store_sources()
             if closing or self._status != "interrupted":
                 connection.execute("UPDATE runs SET status = ? WHERE run = ?", (self._status, self.run))
         if self._due:
-            self.durable = self._due[-1][0][-1].seq
+            self.durable = self._due[-1].events[-1].seq
         self._due = []
         self._tables.written()
         self._error = None
         self._last_write = time.monotonic_ns()
+
+    def _insert(self, due: _Due) -> None:
+        """Write one block, in the transaction that is open."""
+        store = self._store
+        try:
+            data = store.encode(due.events)
+        except UnicodeEncodeError:
+            due.events = mended(due.events)
+            data = store.encode(due.events)
+        events = due.events
+        if not due.taken:
+            due.taken = True
+            due.codes = codes_of(events)
+            self._tables.take(events, due.codes)
+            if isinstance(events[-1], RunEnded) and events[-1].scope == 0:
+                self._status = events[-1].status
+        store.database.connection.execute(
+            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)",
+            (self.run, events[0].seq, events[-1].seq, events[-1].t, due.codes, data),
+        )
 
     def _store_sources(self) -> None:
         """Keep the handlers' source files; with secrets only at the end, when it is known what they are."""

@@ -37,8 +37,9 @@ class SideTables:
     def __init__(self, run: int, reference: Callable[[Value], Reference]) -> None:
         self._run = run
         self._reference = reference
-        self._spans: dict[tuple[int, int], list[Any]] = {}
-        self._touched: set[tuple[int, int]] = set()
+        self._open: dict[tuple[int, int], SuperstepStarted] = {}
+        self._commits: dict[tuple[int, int], int] = {}
+        self._supersteps: list[tuple[Any, ...]] = []
         self._writes: list[tuple[Any, ...]] = []
         self._applied: list[tuple[Any, ...]] = []
         self._keys: list[tuple[Any, ...]] = []
@@ -64,9 +65,11 @@ class SideTables:
 
     def write(self, database: Database) -> None:
         """Write what was taken, in the transaction that is open. Taken again if it is rolled back: see `undo`."""
-        run = self._run
-        spans = [(run, *key, *self._spans[key]) for key in sorted(self._touched)]
-        database.many("INSERT OR REPLACE INTO supersteps VALUES (?,?,?,?,?,?,?,?,?,?)", spans)
+        spans = [
+            (self._run, *key, begin.seq, None, begin.t, None, self._commits.get(key, 0), "open", begin.deliveries)
+            for key, begin in self._open.items()
+        ]
+        database.many("INSERT OR REPLACE INTO supersteps VALUES (?,?,?,?,?,?,?,?,?,?)", spans + self._supersteps)
         database.many("INSERT OR IGNORE INTO executors VALUES (?,?,?,?)", self._executors)
         database.many("INSERT OR IGNORE INTO keys VALUES (?,?,?,?)", self._keys)
         database.many("INSERT OR REPLACE INTO writes VALUES (?,?,?,?,?,?,?,?,?,?,?)", map(self._stored, self._writes))
@@ -77,12 +80,8 @@ class SideTables:
 
     def written(self) -> None:
         """The rows are safe: forget them."""
-        for key in self._touched:
-            if self._spans[key][1] is not None:
-                del self._spans[key]
-        for rows in (self._writes, self._applied, self._keys, self._executors):
+        for rows in (self._supersteps, self._writes, self._applied, self._keys, self._executors):
             rows.clear()
-        self._touched.clear()
 
     def _run_started(self, event: RunStarted) -> None:
         for executor in event.graph.executors:
@@ -107,17 +106,17 @@ class SideTables:
         self._applied.append((self._run, scope, key, seq, *by, access, value))
 
     def _superstep_started(self, event: SuperstepStarted) -> None:
-        for executor in event.executors:
-            self._executor(executor, None, event.seq)
-        key = (event.scope, event.superstep)
-        self._spans[key] = [event.seq, None, event.t, None, 0, "open", event.deliveries]
-        self._touched.add(key)
+        if not self._known_executors.issuperset(event.executors):
+            for executor in event.executors:
+                self._executor(executor, None, event.seq)
+        self._open[event.scope, event.superstep] = event
 
     def _close(self, event: SuperstepCompleted | SuperstepFailed, outcome: str) -> None:
         key = (event.scope, event.superstep)
-        span = self._spans.setdefault(key, [event.seq, None, event.t, None, 0, "open", 0])
-        span[1], span[3], span[5] = event.seq, event.t, outcome
-        self._touched.add(key)
+        begin = self._open.pop(key, None)
+        first, t0, deliveries = (event.seq, event.t, 0) if begin is None else (begin.seq, begin.t, begin.deliveries)
+        committed = self._commits.pop(key, 0)
+        self._supersteps.append((self._run, *key, first, event.seq, t0, event.t, committed, outcome, deliveries))
         self._pending.pop(event.scope, None)
 
     def _superstep_completed(self, event: SuperstepCompleted) -> None:
@@ -142,10 +141,7 @@ class SideTables:
             self._apply(scope, key, event.seq, by, access, event.new)
 
     def _commit(self, event: Committed) -> None:
-        span = self._spans.get((event.scope, event.superstep))
-        if span is not None:
-            span[4] = event.seq
-            self._touched.add((event.scope, event.superstep))
+        self._commits[event.scope, event.superstep] = event.seq
         pending = self._pending.get(event.scope, {})
         for change in event.changes:
             self._key(event.scope, change.key, change.access)

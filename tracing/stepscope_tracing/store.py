@@ -75,7 +75,7 @@ class Store:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OverflowError, TypeError, ValueError) as error:
                 raise RecordingError(
                     f"cannot write {self.database.name}: {error}; make room or record to another file, and run again."
                 ) from error

@@ -1,0 +1,151 @@
+"""The state at every moment of a run is what a replay of its writes, one by one, gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypothesis import given, settings
+
+from stepscope.events import AnyEvent, Committed, RunStarted, StateWritten, SuperstepFailed, SuperstepStarted
+from stepscope.values import Value
+from stepscope_tracing import Run
+from support.random_streams import streams
+from support.streams import Stream, live, reducer, snapshot
+
+Seen = dict[str, Value]
+Own = dict[str, dict[str, Value | None]]
+
+
+def replay(events: list[AnyEvent], scope: int) -> Iterator[tuple[int, Seen, Own]]:
+    """After each event: what everybody sees, and each executor's own pending writes."""
+    state: Seen = {}
+    own: Own = {}
+
+    def put(key: str, value: Value | None) -> None:
+        if value is None:
+            state.pop(key, None)
+        else:
+            state[key] = value
+
+    for event in events:
+        if event.scope == scope:
+            match event:
+                case RunStarted():
+                    state = {key.name: key.initial for key in event.graph.keys if key.initial is not None}
+                case SuperstepStarted():
+                    own = {}
+                case StateWritten(access="live"):
+                    put(event.key, event.new)
+                case StateWritten():
+                    own.setdefault(event.executor, {})[event.key] = event.new
+                case Committed():
+                    own = {}
+                    for change in event.changes:
+                        put(change.key, change.new)
+                case SuperstepFailed():
+                    own = {}
+                    for change in event.reverted:
+                        put(change.key, change.new)
+        yield event.seq, dict(state), {executor: dict(writes) for executor, writes in own.items()}
+
+
+@given(streams())
+@settings(max_examples=40, deadline=None)
+def test_state_at_every_event_is_the_replayed_one(events: list[AnyEvent]) -> None:
+    run = Run.of_events(events)
+    for scope in sorted({event.scope for event in events}):
+        executors = sorted({e.executor for e in events if isinstance(e, StateWritten) and e.scope == scope})
+        for seq, state, own in replay(events, scope):
+            cells = run.state_at(seq, scope=scope)
+            assert {key: cell.value for key, cell in cells.items()} == state
+            assert not any(cell.pending for cell in cells.values())
+            for executor in executors:
+                mine = run.state_at(seq, executor=executor, scope=scope)
+                expected = {**state, **own.get(executor, {})}
+                assert {key: cell.value for key, cell in mine.items()} == {
+                    k: v for k, v in expected.items() if v is not None
+                }
+                assert {k for k, cell in mine.items() if cell.pending} == {
+                    k for k, v in own.get(executor, {}).items() if v is not None
+                }
+
+
+@given(streams())
+@settings(max_examples=30, deadline=None)
+def test_a_cell_names_the_write_that_put_its_value_there(events: list[AnyEvent]) -> None:
+    run = Run.of_events(events)
+    for event in events:
+        for key, cell in run.state_at(event.seq).items():
+            if cell.written:
+                write = run.event(cell.written)
+                assert isinstance(write, StateWritten)
+                assert (write.key, write.executor, write.superstep) == (key, cell.executor, cell.superstep)
+                if cell.access != "reducer":  # a reducer's value is everybody's
+                    assert write.new == cell.value
+            else:
+                assert cell.value == next(k.initial for k in run.graph.keys if k.name == key)
+
+
+@given(streams())
+@settings(max_examples=40, deadline=None)
+def test_writes_are_the_recorded_ones(events: list[AnyEvent]) -> None:
+    run = Run.of_events(events)
+    commits = {(e.scope, e.superstep): e.seq for e in events if isinstance(e, Committed)}
+    for scope in sorted({event.scope for event in events}):
+        written = [e for e in events if isinstance(e, StateWritten) and e.scope == scope]
+        started = next(e for e in events if isinstance(e, RunStarted) and e.scope == scope)
+        assert run.keys(scope) == sorted({k.name for k in started.graph.keys} | {e.key for e in written})
+        for key in run.keys(scope):
+            expected = [e for e in written if e.key == key]
+            found = run.writes(key, scope=scope)
+            assert [(w.seq, w.key, w.executor, w.inv, w.op, w.old, w.new, w.access) for w in found] == [
+                (e.seq, e.key, e.executor, e.inv, e.op, e.old, e.new, e.access) for e in expected
+            ]
+            assert [w.applied_seq for w in found] == [
+                e.seq if e.access == "live" else commits.get((scope, e.superstep), 0) for e in expected
+            ]
+            for seq in range(0, run.last + 2, 7):
+                assert run.writes(key, scope=scope, before=seq) == [w for w in found if w.seq < seq]
+                assert run.writes(key, scope=scope, before=seq, n=1) == [w for w in found if w.seq < seq][-1:]
+                assert run.writes(key, scope=scope, after=seq, n=2) == [w for w in found if w.seq > seq][:2]
+
+
+def test_what_each_event_changes() -> None:
+    stream = Stream("a", keys=[live("n", 1), snapshot("s"), reducer("hits", 5)])
+    (inv,) = stream.begin()
+    stream.start(inv)
+    stream.set(inv, "n", 2)
+    stream.set(inv, "s", "x")
+    stream.add(inv, "hits", 3)
+    stream.end(inv)
+    stream.commit()
+    run = Run.of_events(stream.finish())
+
+    def changes(seq: int) -> list[tuple[str, object, object, bool]]:
+        return [(c.key, c.old and c.old.tree(), c.new and c.new.tree(), c.pending) for c in run.changes_at(seq)]
+
+    writes = [run.writes(key)[0].seq for key in ("n", "s", "hits")]
+    (commit,) = [event.seq for event in run.events(kinds=["committed"])]
+    assert changes(1) == [("n", None, 1, False), ("hits", None, 5, False)]
+    assert [changes(seq) for seq in writes] == [
+        [("n", 1, 2, False)],
+        [("s", None, "x", True)],
+        [("hits", 5, 8, True)],
+    ]
+    assert changes(commit) == [("hits", 5, 8, False), ("s", None, "x", False)]
+    assert changes(2) == []
+
+
+def test_a_failed_superstep_takes_live_writes_back() -> None:
+    stream = Stream("a", keys=[live("n", 1)])
+    (inv,) = stream.begin()
+    stream.start(inv)
+    stream.set(inv, "n", 2)
+    stream.fail()
+    run = Run.of_events(stream.events)
+    (failed,) = run.events(kinds=["superstep-failed"])
+    assert run.state_at(failed.seq - 1)["n"].value.tree() == 2
+    cell = run.state_at(failed.seq)["n"]
+    assert (cell.value.tree(), cell.written, cell.executor) == (1, 0, "")
+    assert [(c.key, c.new and c.new.tree()) for c in run.changes_at(failed.seq)] == [("n", 1)]
+    assert run.writes("n")[0].applied_seq == run.writes("n")[0].seq
