@@ -7,9 +7,10 @@ knows no time.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from .events import AnyEvent, Found
-from .observe import RunSink
+from .observe import ALL, RunSink
 
 
 class Journal:
@@ -18,7 +19,7 @@ class Journal:
     `on` is False when nobody listens: the kernel then builds no events at all. Findings are always kept.
     """
 
-    __slots__ = ("_inv", "_keeping", "_message", "_seq", "announce", "append", "clock", "findings", "on", "sinks")
+    __slots__ = ("_keeping", "announce", "append", "clock", "findings", "invocation", "message", "on", "seq", "sinks")
 
     def __init__(self, clock: Callable[[], int], sinks: Sequence[RunSink] = ()) -> None:
         """`clock` gives nanoseconds since the run began."""
@@ -26,9 +27,12 @@ class Journal:
         self.findings: list[Found] = []
         self.announce: Callable[[int], None] | None = None
         """Told after each flush how far events are durable."""
-        self._seq = 0
-        self._inv = 0
-        self._message = 0
+        self.seq: Callable[[], int] = count(1).__next__
+        """The next sequence number."""
+        self.invocation: Callable[[], int] = count(1).__next__
+        """The next invocation's number."""
+        self.message: Callable[[], int] = count(1).__next__
+        """The next message's number."""
         self.listen(sinks, ())
 
     def listen(self, keeping: Sequence[RunSink], others: Sequence[RunSink]) -> None:
@@ -38,26 +42,6 @@ class Journal:
         self.on = bool(self.sinks)
         self.append: Callable[[AnyEvent], None] = self.sinks[0].append if len(self.sinks) == 1 else self._fan
         """Pass an event to every sink."""
-
-    def seq(self) -> int:
-        """The next sequence number."""
-        self._seq += 1
-        return self._seq
-
-    @property
-    def last_seq(self) -> int:
-        """The newest sequence number given out."""
-        return self._seq
-
-    def invocation(self) -> int:
-        """The next invocation's number."""
-        self._inv += 1
-        return self._inv
-
-    def message(self) -> int:
-        """The next message's number."""
-        self._message += 1
-        return self._message
 
     def found(self, event: Found) -> None:
         """Keep a finding for the run's result, and pass it on."""
@@ -72,7 +56,7 @@ class Journal:
     @property
     def durable(self) -> int:
         """Highest `seq` that every sink has safely kept."""
-        return min((sink.durable for sink in self._keeping), default=self._seq)
+        return min((sink.durable for sink in self._keeping), default=ALL)
 
     def flush(self, *, barrier: bool) -> None:
         """Offer the sinks to write what is due."""

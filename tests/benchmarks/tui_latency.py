@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = given.file or record(Path(folder, "long.stepscope"), long_stream(given.events))
         argv = [sys.executable, "-m", "stepscope_tui.app", str(path)]
-        opens = [open_seconds(argv, "superstep", columns, rows) for _ in range(4)][1:]
+        opens = [open_seconds(argv, "superstep", columns, rows) for _ in range(3)][1:]
         print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {columns}x{rows}")
         print(f"open: {min(opens):.2f} to {max(opens):.2f} s")
         with Terminal(argv, columns=columns, rows=rows) as terminal:

@@ -15,7 +15,7 @@ from typing import Any
 from ..findings import Finding, of_event
 from ..journal import Journal
 from ..kernel import Kernel, Plan
-from ..observe import Observer, RunSink
+from ..observe import ALL, Observer, RunSink
 from ..values import Value
 from .base import Driver
 from .choosers import Seeded
@@ -118,7 +118,7 @@ class Session:
                 journal.append(run_ended(kernel, failure))
             self._sinks.close()
             if journal.announce is not None:
-                journal.announce(journal.last_seq)
+                journal.announce(ALL)
         return WorkflowResult(
             outputs=[value.fresh() for value in kernel.outputs],
             state={key: value.fresh() for key, value in sorted(kernel.state.committed.items()) if value is not None},

@@ -15,7 +15,6 @@ from ..errors import (
     StarvedFanInError,
     StateConflictError,
     SuperstepError,
-    SuperstepOverError,
     WorkflowError,
     superstep_error,
 )
@@ -24,25 +23,19 @@ from ..events import (
     Committed,
     Delivered,
     Dropped,
-    EffectEnded,
-    EffectStarted,
     ErrorInfo,
     HandlerEnded,
     HandlerStarted,
-    OutputYielded,
     Routed,
-    Sent,
-    StateRead,
-    StateWritten,
     SuperstepCompleted,
     SuperstepFailed,
     SuperstepStarted,
 )
 from ..journal import Journal
 from ..values import Value, text
-from .locks import Locks
-from .model import HoldRecord, Invocation, Message, Outcome, Plan, Ticket
-from .ops import Acquire, Add, BeginEffect, EndEffect, Get, Op, Release, Send, Set, Update, Yield
+from .model import Invocation, Message, Outcome, Plan, Ticket
+from .operations import Operations
+from .ops import Op
 from .pool import Buffers
 from .report import Reporter
 from .route import Decision, Drop, Parcel, Router, Routing
@@ -81,21 +74,19 @@ class Kernel:
         self._strict = strict
         self._describe = describe
         self._router = Router(plan, self.names)
-        self._locks = Locks(journal, scope, self._perform, self.report.deadlock)
+        self._operations = Operations(journal, scope, self.state, self.report)
+        self._locks = self._operations.locks
+        self.apply: Callable[[Invocation, Op], Any] = self._operations.apply
+        """Perform an operation; see `Operations.apply`."""
+        self.withdraw: Callable[[Ticket], None] = self._locks.withdraw
+        """The one who waits for a ticket was cancelled (STA-5)."""
         self._buffers: Buffers = {}
         self._next: dict[int, list[Parcel]] = {}
         self._inboxes: Inboxes = []
         self._left: dict[int, int] = {}
-        self._sends: dict[int, int] = {}
-        self._yields: dict[int, int] = {}
         self._arrivals = 0
         self._failures: list[tuple[int, Exception]] = []
         self._digest: Digest | None = None
-        self._apply: dict[type, Callable[[Invocation, Any], Any]] = {
-            Send: self._send, Yield: self._yield, Get: self._get, Set: self._set, Add: self._add,
-            Update: self._update, Acquire: self._acquire, Release: self._release,
-            BeginEffect: self._begin_effect, EndEffect: self._end_effect,
-        }  # fmt: skip
 
     # -- the run -------------------------------------------------------------------------------------------------
 
@@ -133,7 +124,8 @@ class Kernel:
         if self.superstep >= self.plan.max_supersteps:
             raise self.report.convergence(self.plan, [self.names[rank] for rank in sorted(self._next)], self.superstep)
         self.superstep += 1
-        self._locks.superstep = self.report.superstep = self.superstep
+        self.report.superstep = self.superstep
+        self._operations.begin(self.superstep)
         journal, names = self.journal, self.names
         inboxes: Inboxes = []
         for rank in sorted(self._next):
@@ -147,14 +139,12 @@ class Kernel:
             inboxes.append(inbox)
         self._inboxes = inboxes
         self._left = {inbox[0].rank: len(inbox) for inbox in inboxes}
-        self._sends.clear()
-        self._yields.clear()
         self._arrivals = len(inboxes)
         if journal.on:
-            step, scope = self.superstep, self.scope
+            step, scope, now = self.superstep, self.scope, journal.clock()
             journal.append(
                 SuperstepStarted(
-                    journal.seq(), journal.clock(), scope, step, [inbox[0].executor for inbox in inboxes],
+                    journal.seq(), now, scope, step, [inbox[0].executor for inbox in inboxes],
                     sum(map(len, inboxes)),
                 )
             )  # fmt: skip
@@ -162,7 +152,7 @@ class Kernel:
                 for inv in inbox:
                     journal.append(
                         Delivered(
-                            journal.seq(), journal.clock(), scope, step, inv.id, inv.executor, inv.position,
+                            journal.seq(), now, scope, step, inv.id, inv.executor, inv.position,
                             inv.messages, inv.sources, inv.payload, len(inv.messages) > 1,
                         )
                     )  # fmt: skip
@@ -196,7 +186,7 @@ class Kernel:
             self._locks.release(inv, record, "ended", 0)
         inv.outcome = outcome
         for ticket in tickets:  # a task that the handler left behind waits there
-            ticket.error = self._over(inv, ticket.op)
+            ticket.error = self._operations.refuse(inv, ticket.op)
             ticket.done = True
             if ticket.wake is not None:
                 ticket.wake()
@@ -243,168 +233,6 @@ class Kernel:
     def table(self) -> list[tuple[str, Invocation, list[Invocation]]]:
         """Held keys: key, owner, who waits (DLK-4's table)."""
         return self._locks.table()
-
-    # -- operations ----------------------------------------------------------------------------------------------
-
-    def apply(self, inv: Invocation, op: Op) -> Any:
-        """Perform an operation at the next place in the total order; a `Ticket` means that it has to wait.
-
-        Raises `SuperstepOverError` after the invocation ended (BAR-2), and what the operation itself may raise.
-        """
-        if inv.outcome is not None or not inv.started:
-            raise self._over(inv, op)
-        return self._apply[type(op)](inv, op)
-
-    def _over(self, inv: Invocation, op: Op) -> SuperstepOverError:
-        self.report.escaped(inv, op)
-        return SuperstepOverError(
-            f"executor {inv.executor!r}: an operation came after invocation {inv.id} had ended (superstep "
-            f"{self.superstep} or before); await what a handler starts before it returns. Nothing was changed."
-        )
-
-    def withdraw(self, ticket: Ticket) -> None:
-        """The one who waits for a ticket was cancelled (STA-5)."""
-        self._locks.withdraw(ticket)
-
-    def _perform(self, ticket: Ticket) -> None:
-        """A plain operation's turn has come; the key is not held at this moment."""
-        try:
-            ticket.result = self._apply[type(ticket.op)](ticket.inv, ticket.op)
-        except Exception as error:
-            ticket.error = error
-        ticket.done = True
-
-    def _send(self, inv: Invocation, op: Send) -> None:
-        rank = inv.rank
-        number = self._sends.get(rank, 0)
-        self._sends[rank] = number + 1
-        journal = self.journal
-        message = Message(journal.message(), rank, number, op.target, op.payload)
-        if inv.sends is None:
-            inv.sends = [message]
-        else:
-            inv.sends.append(message)
-        if journal.on:
-            journal.append(
-                Sent(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, message.id,
-                    number, op.target, op.payload, op.line,
-                )
-            )  # fmt: skip
-
-    def _yield(self, inv: Invocation, op: Yield) -> None:
-        number = self._yields.get(inv.rank, 0)
-        self._yields[inv.rank] = number + 1
-        if inv.outputs is None:
-            inv.outputs = [op.value]
-        else:
-            inv.outputs.append(op.value)
-        journal = self.journal
-        if journal.on:
-            journal.append(
-                OutputYielded(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, number, op.value,
-                    op.line,
-                )
-            )  # fmt: skip
-
-    def _get(self, inv: Invocation, op: Get) -> Any:
-        access = self.state.check(inv, "get", op.key)
-        if access == "live" and self._locks.blocks(inv, op.key):
-            return self._wait(inv, op, op.key)
-        value = self.state.read(inv, op.key, access)
-        journal = self.journal
-        if journal.on:
-            journal.append(
-                StateRead(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, op.key, access,
-                    value, op.line,
-                )
-            )  # fmt: skip
-        return op.default if value is None else value.fresh()
-
-    def _set(self, inv: Invocation, op: Set) -> Ticket | None:
-        verb = "set" if op.value is not None else "delete"
-        access = self.state.check(inv, verb, op.key)
-        if access == "live" and self._locks.blocks(inv, op.key):
-            return self._wait(inv, op, op.key)
-        self._write(inv, op.key, access, verb, op.value, op.line)
-        return None
-
-    def _update(self, inv: Invocation, op: Update) -> Any:
-        access = self.state.check(inv, "update", op.key)
-        if access == "live" and self._locks.blocks(inv, op.key):
-            return self._wait(inv, op, op.key)
-        before = self.state.read(inv, op.key, access)
-        after = op.function(None if before is None else before.fresh())
-        new = Value.of(after, "executor {!r} updated state key {!r}", inv.executor, op.key)
-        self._write(inv, op.key, access, "update", new, op.line)
-        return new.fresh()
-
-    def _write(self, inv: Invocation, key: str, access: Any, verb: str, new: Value | None, line: int) -> None:
-        old = self.state.write(inv, key, access, new)
-        self._written(inv, key, access, verb, old, new, line)
-
-    def _written(
-        self, inv: Invocation, key: str, access: Any, verb: Any, old: Value | None, new: Value | None, line: int,
-        given: Value | None = None,
-    ) -> None:  # fmt: skip
-        journal = self.journal
-        if journal.on:
-            journal.append(
-                StateWritten(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, key, access, verb,
-                    old, new, line, given,
-                )
-            )  # fmt: skip
-
-    def _add(self, inv: Invocation, op: Add) -> None:
-        access = self.state.check(inv, "add", op.key)
-        self.state.contribute(inv, op.key, op.value)
-        self._written(inv, op.key, access, "add", None, None, op.line, op.value)
-
-    def _acquire(self, inv: Invocation, op: Acquire) -> HoldRecord | Ticket:
-        for key in op.keys:
-            self.state.check(inv, "hold", key)
-        return self._locks.acquire(inv, op)
-
-    def _release(self, inv: Invocation, op: Release) -> None:
-        record = op.record
-        if not record.open:
-            return
-        if op.undo:
-            for key, old, new in self.state.undo(inv, record):
-                self._written(inv, key, "live", "undo", old, new, op.line)
-        else:
-            self.state.keep(inv, record)
-        self._locks.release(inv, record, "error" if op.undo else "exit", op.line)
-
-    def _wait(self, inv: Invocation, op: Op, key: str) -> Ticket:
-        ticket = Ticket(inv, op, key)
-        self._locks.wait(ticket)
-        return ticket
-
-    def _begin_effect(self, inv: Invocation, op: BeginEffect) -> int:
-        inv.effects += 1
-        journal = self.journal
-        if journal.on:
-            journal.append(
-                EffectStarted(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, inv.effects,
-                    op.name, op.line,
-                )
-            )  # fmt: skip
-        return inv.effects
-
-    def _end_effect(self, inv: Invocation, op: EndEffect) -> None:
-        journal = self.journal
-        if journal.on:
-            journal.append(
-                EffectEnded(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, op.number,
-                    op.name, op.result, op.error,
-                )
-            )  # fmt: skip
 
     # -- the barrier ---------------------------------------------------------------------------------------------
 
@@ -468,19 +296,20 @@ class Kernel:
 
     def _routed(self, routing: Routing) -> None:
         journal, scope, step, names = self.journal, self.scope, self.superstep, self.names
+        now = journal.clock()
         for one in routing.steps:
             message = one.message
             if isinstance(one, Decision):
                 journal.append(
                     Routed(
-                        journal.seq(), journal.clock(), scope, step, message.id, names[message.source], one.group.id,
+                        journal.seq(), now, scope, step, message.id, names[message.source], one.group.id,
                         names[one.target], one.decision, one.reason,  # type: ignore[arg-type]
                     )
                 )  # fmt: skip
             else:
                 journal.append(
                     Dropped(
-                        journal.seq(), journal.clock(), scope, step, message.id, names[message.source], one.target,
+                        journal.seq(), now, scope, step, message.id, names[message.source], one.target,
                         one.why, one.reason,  # type: ignore[arg-type]
                     )
                 )  # fmt: skip

@@ -218,7 +218,8 @@ class Router:
         payload = Value.group([member.payload for member in members])
         handler = self._plan.nodes[target].match(payload.peek)
         if handler is None:
-            self._untaken(routing, message, target, payload)
+            for member in members:
+                self._untaken(routing, member, target, payload)
             return
         if routing.explain:
             why = f"completes the group of {len(members)}"
