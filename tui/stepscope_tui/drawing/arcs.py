@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from .canvas import Canvas, Owner
-from .glyphs import DOWN, LEFT, RIGHT, UP, Glyphs
+from .glyphs import LEFT, RIGHT, Glyphs
 from .lanes import LaneGrid
 
 MAX_TRACKS = 8
@@ -120,9 +120,7 @@ def draw(canvas: Canvas, grid: LaneGrid, made: Plan, x: int, start: int, seq: in
             canvas.wire(row, start, LEFT, seq, owner)
             canvas.run(row, start, track, seq, owner)
         top, bottom = min(net.rows), max(net.rows)
-        for row in range(top, bottom):
-            canvas.wire(row, track, DOWN, seq, owner)
-            canvas.wire(row + 1, track, UP, seq, owner)
+        canvas.drop(track, top, bottom, seq, owner)
         for row in entries:
             canvas.wire(row, track, RIGHT, seq, owner)
             canvas.run(row, track, end - len(made.ends[row]) - 1, seq, owner)

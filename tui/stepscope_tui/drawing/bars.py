@@ -27,13 +27,13 @@ from .slots import executor_of
 class Beginning:
     """How things stood just before a stretch.
 
-    `running`: open invocations and their executors; `inbox`: executors with deliveries still to handle; `arrived`:
-    executors done with this superstep; `holders`: key to invocation, per scope; `queues`: who waits for it;
+    `running`: open invocations and their executors; `inbox`: how many deliveries an executor has still to handle;
+    `arrived`: executors done with this superstep; `holders`: key to invocation, per scope; `queues`: who waits for it;
     `executors`: of every invocation in `holders` and `queues`.
     """
 
     running: dict[int, str] = field(default_factory=dict)
-    inbox: set[str] = field(default_factory=set)
+    inbox: dict[str, int] = field(default_factory=dict)
     arrived: set[str] = field(default_factory=set)
     holders: dict[tuple[int, str], int] = field(default_factory=dict)
     queues: dict[tuple[int, str], set[int]] = field(default_factory=dict)
@@ -65,6 +65,7 @@ class Bars:
             "running": glyphs.running, "held": glyphs.held, "wanted": glyphs.wanted, "waiting": glyphs.waiting,
             "inbox": glyphs.inbox, "idle": glyphs.idle,
         }  # fmt: skip
+        self._inbox = dict(begin.inbox)
         for executor in begin.inbox:
             self._lines[executor] = _Line("inbox")
         for executor in begin.arrived:
@@ -79,6 +80,7 @@ class Bars:
         if isinstance(event, SuperstepStarted):
             return
         if isinstance(event, Delivered):
+            self._inbox[executor] = self._inbox.get(executor, 0) + 1
             self._become(executor, "inbox", x + 1, seq)
             return
         if isinstance(event, BarrierArrived):
@@ -86,13 +88,11 @@ class Bars:
             return
         if isinstance(event, HandlerStarted):
             self._running[executor] = event.inv
+            self._inbox[executor] = self._inbox.get(executor, 0) - 1
             self._executor_of[event.inv] = executor
         elif isinstance(event, HandlerEnded):
             self._running.pop(executor, None)
-            for key, queue in self._queues.items():
-                if event.inv in queue:
-                    queue.discard(event.inv)
-                    touched.add(self._executor_of.get(self._holders.get(key, 0), ""))
+            touched |= self._give_up(event.inv)
         elif isinstance(event, LockWaiting):
             self._queues.setdefault((event.scope, event.key), set()).add(event.inv)
             self._executor_of.setdefault(event.holder, event.holder_executor)
@@ -103,6 +103,8 @@ class Bars:
             self._holders[event.scope, event.key] = event.inv
         elif isinstance(event, LockReleased):
             self._holders.pop((event.scope, event.key), None)
+            if event.reason != "exit":  # it unwinds, so it does not wait any more
+                touched |= self._give_up(event.inv)
         elif isinstance(event, (StateRead, StateWritten)):
             waiting = self._queues.get((event.scope, event.key), set())
             if event.inv in waiting:
@@ -123,10 +125,17 @@ class Bars:
             if executor.startswith(prefix) and executor not in self._running and line.mode:
                 self._become(executor, "", x, seq)
 
+    def _give_up(self, inv: int) -> set[str]:
+        """An invocation waits for nothing any more; the executors that held what it wanted."""
+        waiting = [key for key, queue in self._queues.items() if inv in queue]
+        for key in waiting:
+            self._queues[key].discard(inv)
+        return {self._executor_of.get(self._holders.get(key, 0), "") for key in waiting}
+
     def _doing(self, executor: str) -> str:
         inv = self._running.get(executor, 0)
         if not inv:
-            return "inbox"
+            return "inbox" if self._inbox.get(executor, 0) > 0 else ""
         if any(inv in queue for queue in self._queues.values()):
             return "waiting"
         held = [key for key, holder in self._holders.items() if holder == inv]

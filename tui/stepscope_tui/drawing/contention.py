@@ -47,6 +47,11 @@ def no_locks(used: bool) -> Text:
     return Text(sentence, style("quiet"), no_wrap=True, end="")
 
 
+def nobody() -> Text:
+    """What is said of a barrier at which nobody arrived."""
+    return Text(" Nobody has arrived at it.", style("quiet"), no_wrap=True, end="")
+
+
 def not_yet() -> Text:
     """What is said while a large recording is still being read."""
     return Text("Reading the recording; locks and barriers come in a moment.", style("quiet"), no_wrap=True, end="")

@@ -10,7 +10,8 @@ from . import labels
 from .glyphs import UNICODE, Glyphs
 from .groups import GroupParts, build_group, load_group
 from .lanes import LaneGrid, LaneName, arrange
-from .rows import Row, Shader, TilePainter, View
+from .palette import Shade
+from .rows import Row, Shader, View, painted
 from .slots import executor_of
 from .stretch import RunParts, lane_names, load
 from .tile import Tile, Zoom, build
@@ -23,7 +24,7 @@ _ZOOMS = (Zoom(4), Zoom(3), Zoom(2), Zoom(1), Zoom(1, 2), Zoom(1, 4), Zoom(1, 16
 Shading: TypeAlias = Callable[[int], Shader]
 """For a position of the cursor, how every event stands to it."""
 
-_KEPT_TILES = 256
+_KEPT_TILES = 96
 _LEGEND_FROM = 3
 """Spare rows from which there is a legend; one of them stays empty."""
 
@@ -44,7 +45,6 @@ class DiagramDrawing:
         self.lanes: list[LaneName] = lane_names(run)
         self.shading: Shading | None = None
         self._tiles: dict[tuple[object, ...], Tile] = {}
-        self._painter = TilePainter()
         self._parts: RunParts | GroupParts = RunParts(run)
         self._names = labels.width_for(self.lanes, self.width, glyphs)
         self.set_level(self.level)
@@ -91,7 +91,7 @@ class DiagramDrawing:
         lane = executor_of(event)
         grid = self._grid(lane or self.lane_of(seq))
         shader = self.shading(seq) if self.shading is not None else None
-        view = View(self.placed(seq, grid), grid, self._painter, self.width - self._names, seq, lane, shader)
+        view = View(self.placed(seq, grid), grid, self.width - self._names, seq, lane, shader)
         names = labels.names(grid, self._names, lane, self.glyphs, self._head())
         rows = [names[row] + view.row(row) for row in range(self.height)]
         spare = self.height - grid.end
@@ -100,6 +100,23 @@ class DiagramDrawing:
             for i, row in enumerate(made, self.height - len(made)):
                 rows[i] = row
         return rows
+
+    def prepare(self, seq: int) -> None:
+        """Draw half a window more on both sides ahead of time: the next steps bring it into view."""
+        grid = self._grid(executor_of(self.run.event(seq)) or self.lane_of(seq))
+        placed = self.placed(seq, grid)
+        self._prepare(self._parts.after, placed[-1].part, grid, "future")
+        self._prepare(self._parts.before, placed[0].part, grid, "past")
+
+    def _prepare(self, step: Callable[[Part], Part | None], part: Part, grid: LaneGrid, shade: Shade) -> None:
+        room = self.width // 2
+        following = step(part)
+        while following is not None and room > 0:
+            tile = self._tile(following, grid)
+            for row in range(grid.height):
+                painted(tile, row, shade)
+            room -= tile.width
+            following = step(following)
 
     def seq_at(self, seq: int, x: int, y: int) -> int:
         """The event a click means, while the cursor is at `seq`: the nearest in the lane of that row, if any."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stepscope.events import AnyEvent, Delivered
+from stepscope.events import AnyEvent, Delivered, Sent
 
 from . import arcs as wires
 from .arcs import Arc
@@ -97,7 +97,7 @@ def load_group(run: Run, parts: GroupParts, part: Part) -> Group:
         bad[one.executor] += one.outcome in ("failed", "cancelled", "abandoned")
         inside += max(1, len(one.messages)) if one.delivered > spans[0].first + spans[0].deliveries else 0
     end = spans[-1]
-    sent = run.events(end.first, end.last - end.first + 1, kinds=("sent",), scope=0) if end.last else []
+    sent = run.events(kinds=(Sent.kind,), superstep=end.superstep)
     return Group(
         first=first,
         last=last,
@@ -107,7 +107,7 @@ def load_group(run: Run, parts: GroupParts, part: Part) -> Group:
         inside=inside,
         handled=dict(handled),
         bad={executor: n for executor, n in bad.items() if n},
-        senders=sorted({event.executor for event in sent}),  # type: ignore[union-attr]
+        senders=sorted({event.executor for event in sent if isinstance(event, Sent)}),
         outcome=end.outcome,
     )
 
@@ -141,9 +141,9 @@ def build_group(group: Group, grid: LaneGrid, glyphs: Glyphs) -> Tile:
         failed = group.outcome == "failed"
         rule = glyphs.rule_failed if failed else glyphs.rule_open if group.outcome == "open" else glyphs.rule
         canvas.put(row, high, rule, "rule.failed" if failed else "rule", group.last)
-    canvas.join()
     canvas.put(0, start, title, "header", group.first)
     canvas.put(0, high - len(inside), inside, "count", group.last)
+    canvas.finish()
     return Tile(group.first, group.last, canvas, *_slots(group, low, high), plan.arcs)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeAlias
 
 from rich.segment import Segment
@@ -21,44 +23,27 @@ Shader: TypeAlias = Callable[[int], Shade]
 _Runs: TypeAlias = list[tuple[int, str, Style]]
 
 
-class TilePainter:
-    """Keeps the finished rows of tiles that lie wholly before or wholly after the cursor."""
-
-    def __init__(self) -> None:
-        """Nothing kept yet."""
-        self._kept: dict[tuple[int, int, Shade], Row] = {}
-        self._tiles: dict[int, Tile] = {}
-
-    def row(self, tile: Tile, row: int, shade: Shade) -> Row:
-        """The whole row of a tile under one shade."""
-        key = (id(tile), row, shade)
-        made = self._kept.get(key)
-        if made is None:
-            if len(self._kept) > 20_000:
-                self._kept.clear()
-                self._tiles.clear()
-            self._tiles[id(tile)] = tile  # alive, so that its id stays its own
-            made = self._kept[key] = list(merged(zip(tile.canvas.chars[row], styles(tile, row, shade), strict=True)))
-        return made
+def painted(tile: Tile, row: int, shade: Shade) -> Row:
+    """The whole row of a tile under one shade, made once."""
+    made = tile.painted.get((row, shade))
+    if made is None:
+        made = tile.painted[row, shade] = []
+        line, x, start, last = tile.canvas.lines[row], 0, 0, None
+        for role, cells in groupby(tile.canvas.roles[row]):
+            one = style(role, shade)
+            if one is not last and x:
+                made.append(Segment(line[start:x], last))
+                start = x
+            last = one
+            x += len(list(cells))
+        made.append(Segment(line[start:], last))
+    return made
 
 
-def styles(tile: Tile, row: int, shade: Shade) -> list[Style]:
-    """The style of each cell of a row under one shade."""
-    return [style(role, shade) for role in tile.canvas.roles[row]]
-
-
-def merged(cells: Iterator[tuple[str, Style]]) -> Iterator[Segment]:
+def merged(cells: Iterable[tuple[str, Style]]) -> Iterator[Segment]:
     """Join neighbours of equal style: drawing costs by the segment."""
-    text, last = "", None
-    for char, one in cells:
-        if one is last or one == last:
-            text += char
-            continue
-        if text:
-            yield Segment(text, last)
-        text, last = char, one
-    if text:
-        yield Segment(text, last)
+    for one, group in groupby(cells, key=itemgetter(1)):
+        yield Segment("".join(char for char, _ in group), one)
 
 
 def crop(row: Row, first: int, end: int) -> Row:
@@ -83,7 +68,6 @@ class View:
         self,
         placed: Sequence[Placed],
         grid: LaneGrid,
-        painter: TilePainter,
         width: int,
         seq: int,
         lane: str,
@@ -93,7 +77,6 @@ class View:
         self.grid = grid
         self.width = width
         self._placed = placed
-        self._painter = painter
         self._seq = seq
         self._shader = shader
         self._row = grid.row(lane) if lane else None
@@ -117,16 +100,16 @@ class View:
         out: Owner = ("out", lane)
         lit: dict[tuple[int, int], set[int]] = {}
         tile = self._placed[self._at].tile
-        entry = tile.slots[0].end if tile.slots[0].kind == "entry" else _entry_end(tile)
-        for (row, x), owners in tile.canvas.owners.items():
-            if (into in owners and x < entry) or (out in owners and x >= entry) or (x >= entry and into in owners):
-                lit.setdefault((self._at, row), set()).add(x)
+        entry = _entry_end(tile)
+        for row, first, last, owners in tile.canvas.wires:
+            if into in owners or (out in owners and last >= entry):
+                lit.setdefault((self._at, row), set()).update(range(first, last + 1))
         if self._at + 1 < len(self._placed):
             tile = self._placed[self._at + 1].tile
             entry = _entry_end(tile)
-            for (row, x), owners in tile.canvas.owners.items():
-                if x < entry and out in owners:
-                    lit.setdefault((self._at + 1, row), set()).add(x)
+            for row, first, last, owners in tile.canvas.wires:
+                if out in owners and first < entry:
+                    lit.setdefault((self._at + 1, row), set()).update(range(first, last + 1))
         return lit
 
     def row(self, row: int) -> Row:
@@ -149,20 +132,20 @@ class View:
         lit = self._lit.get((i, row))
         if self._shader is None and not lit:
             if i != self._at:
-                return crop(self._painter.row(tile, row, "past" if i < self._at else "future"), first, end)
-            out = crop(self._painter.row(tile, row, "past"), first, min(self._x, end))
+                return crop(painted(tile, row, "past" if i < self._at else "future"), first, end)
+            out = crop(painted(tile, row, "past"), first, min(self._x, end))
             if first <= self._x < end:
                 out.append(self._cursor_cell(tile, row))
-            out += crop(self._painter.row(tile, row, "past"), max(first, self._x + 1), min(self._cut, end))
-            return out + crop(self._painter.row(tile, row, "future"), max(first, self._cut), end)
+            out += crop(painted(tile, row, "past"), max(first, self._x + 1), min(self._cut, end))
+            return out + crop(painted(tile, row, "future"), max(first, self._cut), end)
         made = self._cells(i, tile, row, lit or set())
-        return crop(list(merged(iter(made))), first, end)
+        return crop(list(merged(made)), first, end)
 
     def _cells(self, i: int, tile: Tile, row: int, lit: set[int]) -> list[tuple[str, Style]]:
         cut = tile.width if i < self._at else 0 if i > self._at else self._cut
         cells = []
         for x, (char, role, seq) in enumerate(
-            zip(tile.canvas.chars[row], tile.canvas.roles[row], tile.canvas.seqs[row], strict=True)
+            zip(tile.canvas.lines[row], tile.canvas.roles[row], tile.canvas.seqs[row], strict=True)
         ):
             if self._shader is not None and seq:
                 shade: Shade = self._shader(seq)
@@ -178,7 +161,7 @@ class View:
         return cells
 
     def _cursor_cell(self, tile: Tile, row: int) -> Segment:
-        char, role = tile.canvas.chars[row][self._x], tile.canvas.roles[row][self._x]
+        char, role = tile.canvas.lines[row][self._x], tile.canvas.roles[row][self._x]
         if row == 0:
             return Segment(tile.canvas.glyphs.cursor, style("cursor"))
         base = style(role, "past")

@@ -116,9 +116,8 @@ def _resume(run: Run, stretch: Stretch, start: int, first: int) -> None:
         if started and not ended:
             begin.running[one.inv] = one.executor
         elif not started and 0 < one.delivered < first:
-            begin.inbox.add(one.executor)
+            begin.inbox[one.executor] = begin.inbox.get(one.executor, 0) + 1
     busy = {*begin.running.values(), *begin.inbox}
-    begin.inbox -= set(begin.running.values())
     begin.arrived = {one.executor for one in earlier} - busy
     for key, lock in run.locks_at(first - 1).items():
         if lock.holder:
@@ -137,7 +136,7 @@ def _buffers(run: Run, parts: RunParts, part: Part, stretch: Stretch) -> None:
         return
     before = parts.span(part.span - 1) if part.span else None
     if before is not None:
-        routed = run.events(before.first, span.first - before.first, kinds=("routed",), scope=0)
+        routed = run.events(kinds=(Routed.kind,), superstep=before.superstep)
         stretch.buffered = [event for event in routed if isinstance(event, Routed)]
         for event in stretch.events:
             if isinstance(event, Delivered) and event.group and event.scope == 0:

@@ -28,6 +28,13 @@ class Stretch(NamedTuple):
     executor: str
 
 
+class Scale(NamedTuple):
+    """`per` events a cell, or `step` cells an event; one of them is 1."""
+
+    per: int = 1
+    step: int = 1
+
+
 class Strip(NamedTuple):
     """A strip's two rows and what they count: holds and waits that touch the stretch, the most that waited at once."""
 
@@ -56,40 +63,49 @@ def waits(uses: Sequence[LockUse]) -> list[Stretch]:
     ]
 
 
-def window(seq: int, last: int, width: int, per: int, around: tuple[int, int] | None) -> tuple[int, int]:
-    """First and last event of the visible stretch, `width` cells of `per` events: `around` whole if it fits.
+_WIDEST_STEP = 4
 
-    Otherwise pages that overlap by half, so that the cursor is never at an edge; a function of `seq` alone.
+
+def window(
+    seq: int, last: int, width: int, per: int, around: tuple[int, int] | None
+) -> tuple[int, int, Scale]:
+    """First and last event of the visible stretch in `width` cells of `per` events, and the scale.
+
+    `around` as a whole if it fits, stretched to fill the width; otherwise pages that overlap by half, so that the
+    cursor is never at an edge. A function of the cursor `seq` alone, not of where it was before.
     """
     room = max(1, width * per)
     if around is not None and around[1] - around[0] < room:
-        first = around[0]
-    else:
-        half = max(1, room // 2)
-        first = max(1, (seq - 1) // half * half + 1 - room // 4)
-    return first, min(last, first + room - 1)
+        step = min(_WIDEST_STEP, room // (around[1] - around[0] + 1)) if per == 1 else 1
+        return around[0], min(last, around[1]), Scale(per, step)
+    half = max(1, room // 2)
+    first = max(1, (seq - 1) // half * half + 1 - room // 4)
+    return first, min(last, first + room - 1), Scale(per, 1)
 
 
 def strip(
-    uses: Sequence[LockUse], first: int, last: int, width: int, cursor: int, glyphs: Glyphs, per: int = 1
+    uses: Sequence[LockUse], first: int, last: int, cursor: int, glyphs: Glyphs, scale: Scale
 ) -> Strip:
-    """Draw the key whose uses these are, `per` events a cell; names of holders stand in their stretch where they fit."""
+    """Draw the key whose uses these are; names of holders stand in their stretch where they fit."""
+    per, step = scale
     held = [one for one in holds(uses) if one.first <= last and one.end > first]
     waited = [one for one in waits(uses) if one.first <= last and one.end > first]
-    cells = min(width, (last - first) // per + 1)
-    upper = [[glyphs.guide, "guide"] for _ in range(cells)]
+    cells = (last - first) // per + 1
+    upper = [[glyphs.guide if x % 2 else " ", "guide"] for x in range(cells * step)]
     for one in held:
         for x in _cells(one, first, per, cells):
             wanted = any(w.first < first + (x + 1) * per and w.end > first + x * per for w in waited)
-            upper[x] = [glyphs.wanted, "wanted"] if wanted else [glyphs.held, "held"]
+            for at in range(x * step, (x + 1) * step):
+                upper[at] = [glyphs.wanted, "wanted"] if wanted else [glyphs.held, "held"]
     for one in held:
-        _name(upper, one, _cells(one, first, per, cells), glyphs)
+        where = _cells(one, first, per, cells)
+        _name(upper, one, range(where.start * step, where.stop * step), glyphs)
     counts = [0] * cells
     for one in waited:
         for x in _cells(one, first, per, cells):
             counts[x] += 1
-    lower = [[_queue(n, glyphs), "waiting"] if n else [" ", "blank"] for n in counts]
-    at = (cursor - first) // per
+    lower = [[_queue(n, glyphs), "waiting"] if n else [" ", "blank"] for n in counts for _ in range(step)]
+    at = (cursor - first) // per * step
     return Strip(
         _row(upper, at, cursor >= first), _row(lower, at, cursor >= first),
         len(held), len(waited), max(counts, default=0),
@@ -121,7 +137,7 @@ def _row(cells: list[list[str]], at: int, inside: bool) -> Row:
         (char, over(style(role), mark=char != " ", column=True) if inside and x == at else style(role))
         for x, (char, role) in enumerate(cells)
     ]
-    return list(merged(iter(styled)))
+    return list(merged(styled))
 
 
 def padded(row: Row, width: int) -> Row:

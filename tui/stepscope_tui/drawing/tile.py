@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rich.segment import Segment
+
 from stepscope.events import (
     AnyEvent,
     Delivered,
@@ -72,6 +74,8 @@ class Tile:
     slots: list[Slot]
     starts: list[int]
     arcs: list[Arc]
+    painted: dict[tuple[int, str], list[Segment]] = field(default_factory=dict)
+    """Finished rows by row and shade, kept with the tile and dropped with it."""
 
     @property
     def width(self) -> int:
@@ -118,8 +122,8 @@ class _Builder:
         self._marks()
         self._wires()
         self._rules()
-        self.canvas.join()
         self._titles()
+        self.canvas.finish()
         events = self.stretch.events
         starts = [slot.first for slot in self.slots]
         return Tile(events[0].seq, events[-1].seq, self.canvas, self.slots, starts, self.arcs)

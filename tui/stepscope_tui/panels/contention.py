@@ -141,17 +141,17 @@ class ContentionPanel(LineView):
         cells = max(4, width - label - _NUMBERS)
         span = run.superstep_at(seq)
         around = (span.first, span.last) if span is not None else None
-        first, last = window(seq, run.last, cells, self._per, around)
+        first, last, scale = window(seq, run.last, cells, self._per, around)
         uses = self._locks.within(first, last)
         yield from self._graph_entries(run, seq, glyphs)
         if not uses:
             yield _fixed(drawn.no_locks(True))
             return
-        shown = min(cells, (last - first) // self._per + 1)
-        each = "an event a cell" if self._per == 1 else f"{self._per} events a cell"
+        per, step = scale
+        each = f"{per} events a cell" if per > 1 else f"{step} cells an event" if step > 1 else "an event a cell"
         yield _fixed(drawn.heading("Locks", f"events {first} to {last}, {each}", looks))
         for (scope, key), of in sorted(uses.items()):
-            made = strip(of, first, last, shown, seq, glyphs, self._per)
+            made = strip(of, first, last, seq, glyphs, scale)
             name = f"#{scope}:{key}" if scope else key
             for text in drawn.strip_texts(name, made, label, glyphs):
                 yield Entry(lambda text=text: text, _began(of[0]))  # type: ignore[misc]
@@ -176,6 +176,8 @@ class ContentionPanel(LineView):
             inside = f" of sub-workflow #{here.scope}" if here.scope else ""
             yield _fixed(drawn.heading(f"Barrier {here.superstep}{inside}", "who arrived when, and idled how long", looks))
             by_time = sorted(arrivals, key=lambda one: (one.t, one.seq))
+            if not by_time:
+                yield _fixed(drawn.nobody())
             for text, arrival in zip(drawn.blame_texts(here, arrivals, self.size.width, glyphs), by_time, strict=True):
                 yield Entry(lambda text=text: text, arrival.seq)  # type: ignore[misc]
         yield _fixed(drawn.heading("All barriers", "who was last", looks))

@@ -45,6 +45,7 @@ class Diagram(Widget, can_focus=True, inherit_bindings=False):
         self._drawing: DiagramDrawing | None = None
         self._made_for: tuple[object, ...] = ()
         self._rows: list[Row] = []
+        self._preparing = False
 
     @property
     def drawing(self) -> DiagramDrawing | None:
@@ -64,10 +65,15 @@ class Diagram(Widget, can_focus=True, inherit_bindings=False):
             self._drawing = DiagramDrawing(run, width, height, glyphs_of(looks), self._level)
             self._made_for = made_for
         self._drawing.shading = self.shading
-        rows = self._drawing.rows(seq)
-        if rows != self._rows:
-            self._rows = rows
-            self.refresh()
+        self._rows = self._drawing.rows(seq)
+        self.refresh()
+        if not self._preparing:
+            self._preparing = self.call_after_refresh(self._prepare)
+
+    def _prepare(self) -> None:
+        self._preparing = False
+        if self._drawing is not None and self.is_attached:
+            self._drawing.prepare(self._seq)
 
     def motion(self, motion: Motion) -> bool:
         """Right and left: events; up and down: lanes; a page: a superstep; top and bottom: the run's ends."""
