@@ -185,7 +185,6 @@ async def test_ord_8_a_fan_out_of_which_one_target_cannot_take_it(options: Optio
     assert len(seen.findings("dropped-message")) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="only the group's last member has a Dropped event")
 @in_every_mode
 async def test_ord_8_a_group_that_its_target_does_not_take(options: Options) -> None:
     """Every member of it is dropped, and said to be."""

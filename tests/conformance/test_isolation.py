@@ -73,7 +73,7 @@ MUTABLE: dict[str, tuple[Callable[[], Any], Spoil]] = {
     "nested dataclass": (lambda: Nested(Point([1]), {"k": [1]}), lambda v: v.by_name["k"].append(v.inner.items.pop())),
     "pydantic model": (lambda: Model(items=[1]), lambda v: v.items.append(2)),
     "pydantic model's dataclass": (lambda: Model(items=[], inner=Point([1])), lambda v: v.inner.items.append(2)),
-    "pydantic extra": (lambda: Open(more=[1]), lambda v: v.more.append(2)),
+    "pydantic extra": (lambda: Open.model_validate({"more": [1]}), lambda v: v.more.append(2)),
     "named tuple": (lambda: Row([1], "r"), lambda v: v.items.append(2)),
     "list of dicts of sets": (lambda: [{"s": {1}}], lambda v: v[0]["s"].add(2)),
 }
