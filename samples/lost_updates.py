@@ -1,16 +1,18 @@
 """A lost update on a live key, and three cures.
 
-Three agents spend tokens from one budget: each reads what is spent so far, thinks, and writes back its sum.
-All three read 0, so two of the three writes are lost. Nothing raised and nothing was logged.
+The program of `stepscope demo`: three agents spend tokens from one budget; each reads what is spent so far, asks its
+model, and writes back its sum. All three read 0, so two of the three sums are lost. Nothing raised and nothing was
+logged. The mistake is in `stepscope_tui/demo/lost_update.py`; here are the same workflow with agents that are cured.
 
 Run it:     python samples/lost_updates.py
 Record it:  stepscope record --record lost.stepscope samples/lost_updates.py
+Check it:   stepscope check lost.stepscope
 Open it:    stepscope open lost.stepscope        (four runs; the first one is wrong)
 
-Look at superstep 2. Select the key `spent` and press `{` and `}`: each write says it was computed from a 0
-that another agent's write had already replaced. Press `e` for the finding. In the runs of the cures the same
-key goes up step by step (`update`), each agent waits for the one before it (`hold`), or nobody waits and the
-barrier merges what all three contributed (a reducer).
+Look at superstep 2. Select the key `spent` and press `{` and `}`: each write was computed from a 0 that another
+agent's write had already replaced. Press `e` for the finding. In the runs of the cures the same key goes up step by
+step (`update`), each agent waits for the one before it (`hold`), or nobody waits and the barrier adds up what all
+three contributed (a reducer).
 """
 
 from __future__ import annotations
@@ -19,69 +21,52 @@ import asyncio
 import operator
 
 from stepscope import Executor, StateKey, Workflow, WorkflowBuilder, WorkflowContext, handler
-
-COSTS = [10, 20, 30]
-
-
-class Split(Executor):
-    """Gives each agent its own share of the work."""
-
-    @handler
-    async def split(self, costs: list[int], ctx: WorkflowContext[int]) -> None:
-        for number, cost in enumerate(costs):
-            await ctx.send_message(cost, target_id=f"agent{number}")
-
-
-class Agent(Executor):
-    """The mistake: between the read and the write others may write."""
-
-    @handler
-    async def spend(self, cost: int, ctx: WorkflowContext[int]) -> None:
-        spent = await ctx.state.get("spent", 0)
-        await ctx.sleep(0.01)  # the model thinks
-        await ctx.state.set("spent", spent + cost)
+from stepscope_tui.demo.lost_update import COSTS, Agent, accountant, ask_model, editor
 
 
 class UpdatingAgent(Executor):
-    """Cure 1: one atomic read-modify-write, after the thinking."""
+    """Cure 1: one atomic read-modify-write, when the model has answered."""
 
     @handler
-    async def spend(self, cost: int, ctx: WorkflowContext[int]) -> None:
-        await ctx.sleep(0.01)
-        await ctx.state.update("spent", lambda spent: spent + cost)
+    async def work(self, topic: str, ctx: WorkflowContext[str]) -> None:
+        used = await ctx.effect(ask_model, self.id)
+        await ctx.state.update("spent", lambda spent: spent + used)
+        await ctx.send_message(f"{self.id} on {topic}")
 
 
 class HoldingAgent(Executor):
-    """Cure 2: the key is held from the read to the write; the others wait. For when thinking needs the value."""
+    """Cure 2: hold the key from the read to the write; the others wait. For when the model has to know the value."""
 
     @handler
-    async def spend(self, cost: int, ctx: WorkflowContext[int]) -> None:
+    async def work(self, topic: str, ctx: WorkflowContext[str]) -> None:
         async with ctx.state.hold("spent"):
             spent = await ctx.state.get("spent", 0)
-            await ctx.sleep(0.01)
-            await ctx.state.set("spent", spent + cost)
+            used = await ctx.effect(ask_model, self.id)
+            await ctx.state.set("spent", spent + used)
+        await ctx.send_message(f"{self.id} on {topic}")
 
 
 class ContributingAgent(Executor):
     """Cure 3: contribute to a reducer key. Nobody waits; the barrier adds the contributions up."""
 
     @handler
-    async def spend(self, cost: int, ctx: WorkflowContext[int]) -> None:
-        await ctx.sleep(0.01)
-        await ctx.state.add("spent", cost)
+    async def work(self, topic: str, ctx: WorkflowContext[str]) -> None:
+        used = await ctx.effect(ask_model, self.id)
+        await ctx.state.add("spent", used)
+        await ctx.send_message(f"{self.id} on {topic}")
 
 
-def make(agent: type[Executor] = Agent) -> Workflow:
-    """Build the workflow with one kind of agent; `workflow` has the mistaken one."""
-    if agent is ContributingAgent:
+def make(kind: type[Executor] = Agent) -> Workflow:
+    """Build the workflow with one kind of agent; `Agent` is the mistaken one."""
+    if kind is ContributingAgent:
         spent = StateKey("spent", initial=0, reducer=operator.add)
     else:
         spent = StateKey("spent", initial=0, access="live")
-    split = Split(id="split")
-    agents = [agent(id=f"agent{number}") for number in range(len(COSTS))]
+    agents = [kind(id=name) for name in COSTS]
     return (
-        WorkflowBuilder(start_executor=split, name=f"budget-{agent.__name__}", state=[spent])
-        .add_fan_out_edges(split, agents)
+        WorkflowBuilder(start_executor=editor, name=f"budget-{kind.__name__}", state=[spent])
+        .add_fan_out_edges(editor, agents)
+        .add_fan_in_edges(agents, accountant)
         .build()
     )
 
@@ -99,8 +84,8 @@ async def main() -> None:
         ("hold", with_hold),
         ("reducer", with_reducer),
     ]:
-        result = await variant.run(COSTS)
-        print(f"{name:16} spent {result.state['spent']:3} of {sum(COSTS)}")
+        result = await variant.run("superstep workflows")
+        print(f"{name:16} {result.outputs[0]}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Parallelism that was expected and did not happen, twice, with the cures.
 
 A fan-out starts three workers in one superstep, yet they run one after the other, because their handlers are
-`async def` and call something that blocks: the event loop stands still for all of them. The run says so while
-it happens (`blocked-loop`, with the stack). As plain `def` handlers the same calls run in worker threads.
+`async def` and call something that blocks: the event loop stands still for all of them. As plain `def` handlers the
+same calls run in worker threads.
 
 A queue with a slow job at its head: one executor handles one message at a time, so the three quick jobs wait for
 the slow one before them. Spread over four executors of the same kind, they do not.

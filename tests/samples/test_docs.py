@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from stepscope_tui.cli import main as cli
+from stepscope_tui.cli.group import cli
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -56,7 +56,7 @@ def test_its_commands_exist(document: Path) -> None:
     for words in commands(document):
         if not words or words[0].startswith("-"):
             continue
-        command = cli.commands.get(words[0])
+        command = cli.get_command(click.Context(cli), words[0])
         assert command is not None, f"there is no `stepscope {words[0]}`"
         known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
             "--help"
