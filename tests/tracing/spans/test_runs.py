@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+from pathlib import Path
 from typing import Any, Never
 
 import pytest
@@ -24,6 +25,7 @@ from stepscope import (
 )
 from stepscope.events import AnyEvent, HandlerStarted, RunStarted
 from stepscope.observe import ALL
+from stepscope_tracing import Recording, open_recorder
 from stepscope_tracing.otlp import OtlpObserver
 from stepscope_tracing.spans import SpanObserver, spans_of_events
 from support.otlp_sink import OtlpSink
@@ -261,6 +263,15 @@ async def test_a_cancelled_run(program: Program) -> None:
     assert (root.attributes or {})["stepscope.status"] == "cancelled"
     assert spans.one("process a").status.description == "cancelled"
     assert all(span.end_time is not None for span in spans.all)
+
+
+async def test_a_recording_gives_the_spans_that_the_run_gave(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "run.stepscope"
+    await nested().run("go", record=[open_recorder(path), SpanObserver(program.provider)])
+    with Recording.open(path) as recording:
+        later = list(spans_of_events(recording.run().iter_events(), resource=program.provider.resource))
+    live = program.exporter.get_finished_spans()
+    assert [span.to_json() for span in later] == [span.to_json() for span in live]
 
 
 async def test_over_otlp_as_it_runs() -> None:

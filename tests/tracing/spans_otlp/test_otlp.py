@@ -126,7 +126,7 @@ def test_a_receiver_is_given_the_time_it_asks_for() -> None:
 
 def test_the_run_never_waits_for_the_receiver_and_memory_is_bounded() -> None:
     events = long_stream(4_000)
-    with OtlpSink(delay_s=0.3) as sink, OtlpObserver(sink.url, memory_bytes=100_000) as observer:
+    with OtlpSink(delay_s=0.3) as sink, OtlpObserver(sink.url, memory_bytes=100_000, batch_spans=512) as observer:
         began = time.monotonic()
         watch(observer, events)
         took = time.monotonic() - began
@@ -341,7 +341,7 @@ def test_a_full_disk_costs_spans_and_never_the_run() -> None:
         from support.random_streams import long_stream
         from stepscope_tracing.otlp import OtlpObserver
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-        observer = OtlpObserver(sys.argv[1], memory_bytes=100_000)
+        observer = OtlpObserver(sys.argv[1], memory_bytes=100_000, batch_spans=512)
         events = long_stream(8_000)
         sink = observer.begin(events[0])
         for event in events:

@@ -2,6 +2,9 @@
 
 Events go to a queue that spills to disk; a thread of its own makes the spans and sends them. While a run goes on, a
 receiver that is away or slow is tried for ever; once `close` is called, for `patience_s` without any success.
+
+Measured: 2 us an event on the run's own thread; 65 us a span in the other, of which encoding is 38 (and the two share
+the interpreter); 300,000 spans into a receiver that takes 50 ms a request add 13 MB to the process.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from .delivery import Delivery
 
 log = logging.getLogger("stepscope.otlp")
 
-BATCH_SPANS = 512
-"""Spans in a request, as the SDK's batches have."""
+BATCH_SPANS = 2048
+"""Spans in a request: about 1 MB of small ones. A receiver that takes 50 ms a request then costs 25 us a span."""
 
 BATCH_BYTES = 4 << 20
 """Bytes in a request, about: receivers take 20 MiB (the Collector's limit) or 4 MiB (some gateways')."""
