@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.theme import Theme
 from textual.widget import Widget
 
 from stepscope.errors import WorkflowError
@@ -36,6 +37,7 @@ from .safe import plain
 from .session import Session
 from .widgets.footer import Footer
 from .widgets.lines import Motion
+from .widgets.rule import Rule
 from .widgets.scrubber import Scrubber
 from .widgets.small import TooSmall
 from .widgets.status import StatusLine
@@ -80,6 +82,7 @@ class DebuggerApp(App[None]):
         self.looks = Looks(ascii)
         self.recording = Recording.open(recording_path)
         self.session = Session(self.recording.run(run_id), seq)
+        self._themes_found: dict[str, Theme | None] = {}
         super().__init__()
         self.animation_level = "none"
         self.analyse = analyse
@@ -95,6 +98,12 @@ class DebuggerApp(App[None]):
     def get_system_commands(self, screen: object) -> object:  # type: ignore[override]
         """None of Textual's own: the palette lists this debugger's actions."""
         return ()
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        """As any application's, looked up once: it is asked for with each line that is painted."""
+        if theme_name not in self._themes_found:
+            self._themes_found[theme_name] = super().get_theme(theme_name)
+        return self._themes_found[theme_name]
 
     # what is on the screen
 
@@ -112,9 +121,10 @@ class DebuggerApp(App[None]):
         yield StatusLine(self.session, id="status")
         yield Scrubber(self.session, id="scrubber")
         yield Titles(id="titles-above")
-        yield Horizontal(*(self.panels[name] for name in ABOVE), id="upper")
+        yield Horizontal(self.panels["diagram"], Rule(id="rule-above"), self.panels["state"], id="upper")
         yield Titles(id="titles-below")
-        yield Horizontal(*(self.panels[name] for name in BELOW), id="lower")
+        events, *others = (self.panels[name] for name in BELOW)
+        yield Horizontal(events, Rule(id="rule-below"), *others, id="lower")
         yield Footer(self.keys, id="footer")
         yield TooSmall(id="small")
 
@@ -141,6 +151,8 @@ class DebuggerApp(App[None]):
             panel.display = name in visible
         self.query_one("#upper").display = any(name in ABOVE for name in visible)
         self.query_one("#lower").display = any(name in BELOW for name in visible)
+        self.query_one("#rule-above").display = plan.maximised is None
+        self.query_one("#rule-below").display = plan.maximised is None and plan.wide
         self.query_one("#titles-above").display = plan.maximised is None
         state = self.panels["state"]
         alone = plan.maximised == "state"
@@ -155,8 +167,8 @@ class DebuggerApp(App[None]):
             panel = self.panels[name]
             assert isinstance(panel, Panel)
             panel.show(run, seq)
-        self.query_one(StatusLine).redraw()
-        self.query_one(Scrubber).redraw()
+        self.query_one(StatusLine).repaint()
+        self.query_one(Scrubber).repaint()
 
     def retitle(self) -> None:
         """The titles show the focus and the counts."""
@@ -230,7 +242,7 @@ class DebuggerApp(App[None]):
     def do_bookmark(self) -> None:
         """Set or remove a bookmark."""
         self.say(self.session.toggle_bookmark())
-        self.query_one(Scrubber).redraw()
+        self.query_one(Scrubber).repaint()
 
     def do_copy_link(self) -> None:
         """Put a link to this moment on the clipboard (OSC 52), and say it, for terminals that refuse."""

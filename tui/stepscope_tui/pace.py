@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-PAINTS_PER_SECOND = 250
+PAINTS_PER_SECOND = 500
 """Upper bound; nothing is painted while nothing changes."""
 
 _NAME = "TEXTUAL_FPS"

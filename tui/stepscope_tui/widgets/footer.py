@@ -26,7 +26,7 @@ class Footer(OneLine):
     def say(self, sentence: str, *, error: bool = False) -> None:
         """Show a sentence (safe text); "" shows the hints again."""
         self.sentence, self.is_error = sentence, error
-        self.redraw()
+        self.repaint()
 
     def content(self, width: int) -> Text:
         """The line."""

@@ -3,6 +3,7 @@
 Rows come from a provider and are drawn through Textual's line API. Moving the cursor repaints two lines; scrolling
 repaints from a cache of strips. The view scrolls itself and draws its own scroll bar in its last column, because a
 native scroll view takes part in layout: each change of the number of rows would lay out the whole screen again.
+Call `set_rows` or `invalidate` when rows have changed; what is the same afterwards is not painted again.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.cache import LRUCache
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from stepscope_tui.looks import looks_of
+
+from .painted import Painted
 
 Motion: TypeAlias = Literal["up", "down", "left", "right", "page-up", "page-down", "top", "bottom", "open", "close"]
 """What the movement keys ask of the focused panel."""
@@ -58,14 +59,12 @@ class ListRows:
         return self.texts[index]
 
 
-class LineView(Widget, can_focus=True, inherit_bindings=False):
+class LineView(Painted, can_focus=True, inherit_bindings=False):
     """A virtual list with a cursor row.
 
     Subclasses override `motion`, or handle `Moved` (the person moved the cursor) and `Chosen` (Enter, or a click on
     the cursor's row).
     """
-
-    ALLOW_SELECT = False
 
     DEFAULT_CSS = """
     LineView { height: 1fr; width: 1fr; }
@@ -104,7 +103,6 @@ class LineView(Widget, can_focus=True, inherit_bindings=False):
         self._cursor = 0
         self._top = 0
         self._strips: LRUCache[tuple[int, int, Style], Strip] = LRUCache(_CACHED_STRIPS)
-        self._bar: tuple[int, int] = (0, 0)
         self._dragging = False
 
     # what is shown
@@ -135,7 +133,7 @@ class LineView(Widget, can_focus=True, inherit_bindings=False):
         self._strips.clear()
         self._cursor = self._clamped(self._cursor if cursor is None else cursor)
         self._top = self._top_for(self._cursor)
-        self.refresh()
+        self.repaint()
 
     def invalidate(self, first: int = 0, last: int | None = None) -> None:
         """Rows `first` to `last` (inclusive; None: to the end) have changed, or their number has."""
@@ -146,35 +144,25 @@ class LineView(Widget, can_focus=True, inherit_bindings=False):
             for key in cached:
                 if key[0] >= first and (last is None or key[0] <= last):
                     self._strips.discard(key)
-        before = self._cursor, self._top
-        self._cursor = self._clamped(self._cursor)
-        self._top = self._top_for(self._cursor) if before[0] != self._cursor else self._clamped_top(self._top)
-        end = self._top + self.page - 1
-        low, high = max(first, self._top), end if last is None else min(last, end)
-        if before != (self._cursor, self._top) or self._bar != self._thumb():
-            self.refresh()
-        elif low <= high:
-            self.refresh(Region(0, low - self._top, self.size.width, high - low + 1))
+        before, self._cursor = self._cursor, self._clamped(self._cursor)
+        self._top = self._top_for(self._cursor) if before != self._cursor else self._clamped_top(self._top)
+        self.repaint()
 
     def move_cursor(self, row: int, *, centre: bool = False) -> bool:
         """Put the cursor on `row` (clamped) and scroll it into view; says whether it moved. Posts nothing."""
-        row = self._clamped(row)
-        old, self._cursor = self._cursor, row
-        top = self._top_for(row, centre=centre)
-        if top != self._top:
-            self._top = top
-            self.refresh()
-        elif row != old:
-            width = self.size.width
-            self.refresh(Region(0, old - top, width, 1), Region(0, row - top, width, 1))
-        return row != old
+        before = self._cursor, self._top
+        self._cursor = self._clamped(row)
+        self._top = self._top_for(self._cursor, centre=centre)
+        if before != (self._cursor, self._top):
+            self.repaint()
+        return before[0] != self._cursor
 
     def scroll_rows(self, by: int) -> None:
         """Scroll by so many rows without moving the cursor."""
         top = self._clamped_top(self._top + by)
         if top != self._top:
             self._top = top
-            self.refresh()
+            self.repaint()
 
     def motion(self, motion: Motion) -> bool:
         """What a movement key does here; False if it means nothing to this list."""
@@ -206,16 +194,15 @@ class LineView(Widget, can_focus=True, inherit_bindings=False):
 
     # drawing
 
-    def render_line(self, y: int) -> Strip:
+    def make_line(self, y: int) -> Strip:
         """One visible line: mark, row, scroll bar."""
         width = self.size.width
         index = self._top + y
-        base = self.rich_style
-        self._bar = thumb = self._thumb()
+        base = self.base
+        thumb = self._thumb()
         if index >= self._rows.count:
             return Strip.blank(width, base)
-        room = width - (1 if self._has_cursor else 0) - (1 if thumb[1] else 0)
-        strip = self._strip(index, room, base)
+        strip = self._strip(index, width - (1 if self._has_cursor else 0) - (1 if thumb[1] else 0), base)
         segments: list[Segment] = []
         if self._has_cursor:
             at = index == self._cursor
@@ -231,12 +218,7 @@ class LineView(Widget, can_focus=True, inherit_bindings=False):
     def _strip(self, index: int, room: int, base: Style) -> Strip:
         strip = self._strips.get((index, room, base))
         if strip is None:
-            text = self._rows.row(index)
-            if text.cell_len > room:
-                text = text.copy()
-                text.truncate(max(0, room), overflow="crop" if looks_of(self).ascii else "ellipsis")
-            segments = Segment.apply_style(text.render(self.app.console, end=""), base)
-            strip = Strip(Segment.simplify(segments)).adjust_cell_length(max(0, room), base)
+            strip = self.strip_of(self._rows.row(index), room, base)
             self._strips[(index, room, base)] = strip
         return strip
 
@@ -282,11 +264,11 @@ class LineView(Widget, can_focus=True, inherit_bindings=False):
 
     def on_focus(self) -> None:
         """The cursor's mark shows the focus."""
-        self.refresh()
+        self.repaint()
 
     def on_blur(self) -> None:
         """The cursor's mark shows the focus."""
-        self.refresh()
+        self.repaint()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Scroll."""

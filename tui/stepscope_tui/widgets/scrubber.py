@@ -42,7 +42,7 @@ class Scrubber(OneLine):
         """Where something went wrong."""
         self._errors = seqs
         self._made_for = ()
-        self.redraw()
+        self.repaint()
 
     def cell(self, seq: int, cells: int) -> int:
         """Cell of `seq`: an exact division, so that both ends are reached."""
@@ -57,7 +57,7 @@ class Scrubber(OneLine):
         looks, session = looks_of(self), self.session
         totals = self._totals()
         cells = max(1, width - totals.cell_len)
-        self._make(cells)
+        self._place_ticks(cells)
         here = self.cell(session.seq, cells)
         done, left = ("=", "-") if looks.ascii else ("━", "─")
         out = Text(no_wrap=True, end="")
@@ -97,7 +97,7 @@ class Scrubber(OneLine):
             out.append(f" {'m' if looks.ascii else '◆'}{len(session.bookmarks)}", "bold #6cb6ff")
         return out
 
-    def _make(self, cells: int) -> None:
+    def _place_ticks(self, cells: int) -> None:
         session = self.session
         made_for = (cells, session.run.last, tuple(session.bookmarks), id(session.findings), len(session.findings))
         if made_for == self._made_for:

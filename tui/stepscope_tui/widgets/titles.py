@@ -45,7 +45,7 @@ class Titles(OneLine):
         """Show these, ordered by column."""
         if titles != self._titles:
             self._titles = titles
-            self.refresh()
+            self.repaint()
 
     def content(self, width: int) -> Text:
         """The row."""
