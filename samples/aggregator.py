@@ -5,11 +5,13 @@ that list comes out in the order of arrival, so the summary made from it changes
 answers also go through a fan-in and through a reducer key: both are in declared order, whatever the timing was.
 
 Run it:     python samples/aggregator.py
-Record it:  stepscope record --record aggregator.stepscope samples/aggregator.py
-Open it:    stepscope open aggregator.stepscope      (two runs of one workflow; only the researchers' speed differs)
+Record it:  stepscope run samples/aggregator.py:workflow \
+                --input '{"archive": 0.2, "web": 0.1, "interview": 0.0}' --record aggregator.stepscope
+            (and again with other speeds; a recording gains a run)
+Open it:    stepscope open aggregator.stepscope
 
-Look at superstep 2 in both runs. The three writes of `arrived` come in another order; the delivery to `editor`
-in superstep 3 is the same list in both. In the state panel compare `arrived` with `answers`.
+Look at superstep 2. The three writes of `arrived` come in the order in which the researchers were ready; in superstep 3
+the delivery to `editor` is the list in declared order. In the state compare `arrived` with `answers`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ two requests would close the cycle: it raises `DeadlockError`, which names both 
 what each wants. The cure is to ask for both keys at once: `hold` takes several keys in one canonical order.
 
 Run it:     python samples/deadlock.py
-Record it:  stepscope record --record deadlock.stepscope samples/deadlock.py
-Open it:    stepscope open deadlock.stepscope        (two runs: the deadlock, and the cure)
+Record it:  stepscope run samples/deadlock.py:workflow --input 5 --record deadlock.stepscope
+            (the cure is :cured)
+Open it:    stepscope open deadlock.stepscope
 
 Look at the contention tab in superstep 2: two strips, each held by the one and wanted by the other. In the
 cured run one executor waits for both locks, and gets them when the other is done.

@@ -6,10 +6,10 @@ still counts 100: it sees the last barrier's commit. Then the same with a bank t
 superstep is taken back whole, both accounts, the receipt that was already sent, and the audit's output.
 
 Run it:     python samples/half_done.py
-Record it:  stepscope record --record half.stepscope samples/half_done.py
-Open it:    stepscope open half.stepscope            (two runs: good, failed)
+Record it:  stepscope run samples/half_done.py:failing --input 30 --record half.stepscope
+Open it:    stepscope open half.stepscope
 
-Look at superstep 2 of the failed run: the write of `checking` is marked pending, `transfer` fails, and the superstep
+Look at superstep 2: the write of `checking` is marked pending, `transfer` fails, and the superstep
 ends as failed, with no commit; `receipt` never gets its message. The state panel shows 60 and 40 to the end, while
 `transfer` alone saw its 30.
 """

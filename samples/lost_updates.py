@@ -5,14 +5,14 @@ model, and writes back its sum. All three read 0, so two of the three sums are l
 logged. The mistake is in `stepscope_tui/demo/lost_update.py`; here are the same workflow with agents that are cured.
 
 Run it:     python samples/lost_updates.py
-Record it:  stepscope record --record lost.stepscope samples/lost_updates.py
-Check it:   stepscope check lost.stepscope
-Open it:    stepscope open lost.stepscope        (four runs; the first one is wrong)
+Record it:  stepscope run samples/lost_updates.py:workflow --input '"locks"' --record lost.stepscope
+            (the cures are :with_update, :with_hold and :with_reducer)
+Open it:    stepscope open lost.stepscope
 
-Look at superstep 2. Select the key `spent` and press `{` and `}`: each write was computed from a 0 that another
-agent's write had already replaced. Press `e` for the finding. In the runs of the cures the same key goes up step by
-step (`update`), each agent waits for the one before it (`hold`), or nobody waits and the barrier adds up what all
-three contributed (a reducer).
+Look at superstep 2. Press `e` for the finding. Select the key `spent` and press `{` and `}`: each write was computed
+from a 0 that another agent's write had already replaced. In the runs of the cures the same key goes up step by step
+(`update`), each agent waits for the one before it (`hold`), or nobody waits and the barrier adds up what all three
+contributed (a reducer).
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ A queue with a slow job at its head: one executor handles one message at a time,
 the slow one before them. Spread over four executors of the same kind, they do not.
 
 Run it:     python samples/not_parallel.py
-Record it:  stepscope record --record serial.stepscope samples/not_parallel.py
-Open it:    stepscope open serial.stepscope          (four runs: blocking, threads, one queue, pool)
+Record it:  stepscope run samples/not_parallel.py:workflow --input '[0.2, 0.2, 0.2]' --record serial.stepscope
+            (the others are :threads, :one_queue and :pool, these two with --input '[0.4, 0.01, 0.01, 0.01]')
+Open it:    stepscope open serial.stepscope
 
-Look at superstep 2 of each: bars one after another in the first and the third, side by side in the others. The
-contention tab says who arrived last at the barrier and how long the others had been idle.
+Look at superstep 2: the bars come one after another; with :threads and :pool they lie side by side. The contention tab
+says who arrived last at the barrier and how long the others had been idle.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ that is left over; with `strict=True` it is an error.
 The cure is to let the conversation take its supersteps: the writer's draft goes to the critic too.
 
 Run it:     python samples/waiting_for_each_other.py
-Record it:  stepscope record --record waiting.stepscope samples/waiting_for_each_other.py
-Open it:    stepscope open waiting.stepscope         (two runs: starved, and cured)
-Check it:   stepscope check waiting.stepscope
+Record it:  stepscope run samples/waiting_for_each_other.py:workflow --input '"locks"' --record waiting.stepscope
+            (the cure is :cured)
+Open it:    stepscope open waiting.stepscope
 
-Look at the events of superstep 2 in the first run: the draft is routed as buffered and never delivered. In the
-second run the draft is buffered in superstep 2, the review joins it in superstep 3, and `publish` gets both.
+Look at the events of superstep 2: the draft is routed as buffered, and never delivered; `e` goes to the finding. In the
+cured run the draft is buffered in superstep 2, the review joins it in superstep 3, and `publish` gets both.
 """
 
 from __future__ import annotations

@@ -6,15 +6,15 @@ import deadlock
 import pytest
 
 from stepscope import DeadlockError
+from support.schedules import mode_of
 
 HOLDS_AND_WANTS = {("import", "orders", "stock"), ("export", "stock", "orders")}
 
 
 @pytest.mark.parametrize("seed", [None, *range(6)])
 async def test_the_error_names_who_holds_and_wants_what(seed: int | None) -> None:
-    mode = "concurrent" if seed is None else "deterministic"
     with pytest.raises(DeadlockError) as caught:
-        await deadlock.make().run(5, mode=mode, seed=seed)
+        await deadlock.make().run(5, mode=mode_of(seed), seed=seed)
     assert set(caught.value.cycle) == HOLDS_AND_WANTS
     for name in ("import", "export", "orders", "stock"):
         assert name in str(caught.value)
@@ -22,6 +22,5 @@ async def test_the_error_names_who_holds_and_wants_what(seed: int | None) -> Non
 
 @pytest.mark.parametrize("seed", [None, *range(6)])
 async def test_both_keys_at_once(seed: int | None) -> None:
-    mode = "concurrent" if seed is None else "deterministic"
-    result = await deadlock.make(deadlock.AtOnce).run(5, mode=mode, seed=seed)
+    result = await deadlock.make(deadlock.AtOnce).run(5, mode=mode_of(seed), seed=seed)
     assert result.state == {"orders": 50, "stock": 50}

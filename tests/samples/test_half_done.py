@@ -9,14 +9,14 @@ import pytest
 
 from stepscope import SuperstepError
 from stepscope_tracing import Recording
+from support.schedules import mode_of
 
 GOOD = {"checking": 30, "savings": 70}
 
 
 @pytest.mark.parametrize("seed", [None, *range(6)])
 async def test_the_audit_counts_all_the_money(seed: int | None) -> None:
-    mode = "concurrent" if seed is None else "deterministic"
-    result = await half_done.make().run(30, mode=mode, seed=seed)
+    result = await half_done.make().run(30, mode=mode_of(seed), seed=seed)
     assert result.state == GOOD
     assert result.outputs == ["audit: 100", "receipt: moved 30"]
 

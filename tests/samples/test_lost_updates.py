@@ -9,25 +9,26 @@ import lost_updates
 import pytest
 
 from stepscope import Executor
+from stepscope.events import StateRead
 from stepscope_tracing import Recording
+from stepscope_tui.demo.lost_update import COSTS
+from support.schedules import mode_of
 
-COSTS = sorted(lost_updates.COSTS.values())
+SUMS = sorted(COSTS.values())
 CURES = [lost_updates.UpdatingAgent, lost_updates.HoldingAgent, lost_updates.ContributingAgent]
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1, 2, 3, 4])
 async def test_two_of_three_updates_are_lost(seed: int | None) -> None:
-    mode = "concurrent" if seed is None else "deterministic"
-    result = await lost_updates.make().run("locks", mode=mode, seed=seed)
-    assert result.state["spent"] in COSTS
+    result = await lost_updates.make().run("locks", mode=mode_of(seed), seed=seed)
+    assert result.state["spent"] in SUMS
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1, 2, 3, 4])
 @pytest.mark.parametrize("cure", CURES)
 async def test_no_update_is_lost_with_a_cure(cure: type[Executor], seed: int | None) -> None:
-    mode = "concurrent" if seed is None else "deterministic"
-    result = await lost_updates.make(cure).run("locks", mode=mode, seed=seed)
-    assert result.state["spent"] == sum(COSTS)
+    result = await lost_updates.make(cure).run("locks", mode=mode_of(seed), seed=seed)
+    assert result.state["spent"] == sum(SUMS)
     assert len(result.outputs) == 1
 
 
@@ -36,12 +37,12 @@ async def test_the_recording_shows_that_all_three_started_from_nothing(tmp_path:
     await lost_updates.make().run("locks", record=path)
     with Recording.open(path) as recording:
         run = recording.run()
-        reads = run.events(kinds=["state-read"], superstep=2)
-        assert [read.value.tree() for read in reads] == [0, 0, 0]
+        reads = [event for event in run.events(superstep=2) if isinstance(event, StateRead)]
+        assert [read.value.tree() if read.value else None for read in reads] == [0, 0, 0]
         writes = run.writes("spent")
         new = [write.new.tree() for write in writes if write.new]
         old = [write.old.tree() for write in writes if write.old]
-    assert sorted(new) == COSTS
+    assert sorted(new) == SUMS
     assert old == [0, *new[:-1]]
 
 

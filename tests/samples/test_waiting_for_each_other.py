@@ -9,6 +9,7 @@ import waiting_for_each_other as waiting
 
 from stepscope import StarvedFanInError
 from stepscope_tracing import Recording
+from support.schedules import mode_of
 
 
 async def test_the_finding_names_who_is_missing(tmp_path: Path) -> None:
@@ -29,7 +30,6 @@ async def test_strict_makes_it_an_error() -> None:
 
 @pytest.mark.parametrize("seed", [None, 0, 1, 2])
 async def test_the_conversation_over_supersteps_comes_to_an_end(seed: int | None) -> None:
-    mode = "concurrent" if seed is None else "deterministic"
-    result = await waiting.make_cured().run("locks", mode=mode, seed=seed, strict=True)
+    result = await waiting.make_cured().run("locks", mode=mode_of(seed), seed=seed, strict=True)
     assert result.outputs == ["draft about locks + review of the draft about locks"]
     assert result.supersteps == 4
