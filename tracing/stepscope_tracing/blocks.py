@@ -19,7 +19,7 @@ from stepscope.values import Value
 
 from .codec import Reference, decode_without_values, decoder
 from .database import Database
-from .errors import RecordingError
+from .errors import RecordingError, because
 
 _MAX_EVENTS = 20_000
 _MAX_BYTES = 32_000_000
@@ -64,7 +64,9 @@ class Payloads:
         try:
             self._check(data)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError, TypeError) as error:
-            raise RecordingError(f"{self._database.name} is damaged: a value cannot be read: {error}.") from None
+            raise RecordingError(
+                f"{self._database.name} is damaged: a value cannot be read: {because(error)}."
+            ) from None
         return Value(data)
 
 
@@ -177,7 +179,9 @@ class Blocks:
         except RecordingError:
             raise
         except (msgspec.MsgspecError, RecursionError, ValueError, TypeError) as error:
-            raise RecordingError(f"{self.database.name} is damaged: events {first} to {last}: {error}.") from None
+            raise RecordingError(
+                f"{self.database.name} is damaged: events {first} to {last}: {because(error)}."
+            ) from None
         if len(events) != last - first + 1 or any(e.seq != seq for seq, e in enumerate(events, first)):
             raise RecordingError(
                 f"{self.database.name} is damaged: events {first} to {last} are not what they should be."

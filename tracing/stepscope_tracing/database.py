@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import schema
-from .errors import RecordingError
+from .errors import RecordingError, because
 
 _BUSY_S = 10.0
 
@@ -62,8 +62,8 @@ class Database:
             if "closed" in str(error):
                 raise RecordingError(f"{self.name} was closed; open it again to read on.") from None
             raise
-        except (sqlite3.Error, OverflowError) as error:
-            raise RecordingError(f"{self.name} is damaged: {error}.") from None
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+            raise RecordingError(f"{self.name} is damaged: {because(error)}.") from None
 
     @property
     def name(self) -> str:
@@ -116,9 +116,11 @@ def prepare(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        if not existed:
+        if not existed and not _size(path):
             path.unlink(missing_ok=True)
-        raise RecordingError(f"cannot record to {str(path)!r}: {error}; choose a file that can be written.") from None
+        raise RecordingError(
+            f"cannot record to {str(path)!r}: {because(error)}; choose a file that can be written."
+        ) from None
 
 
 def open_writing(path: Path) -> Database:
@@ -133,7 +135,9 @@ def open_writing(path: Path) -> Database:
         # a checkpoint syncs, which stalls the event loop: the file grows by this many pages between two
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
     except sqlite3.Error as error:
-        raise RecordingError(f"cannot record to {str(path)!r}: {error}; choose a file that can be written.") from None
+        raise RecordingError(
+            f"cannot record to {str(path)!r}: {because(error)}; choose a file that can be written."
+        ) from None
     return Database(connection, path)
 
 
@@ -147,7 +151,7 @@ def finish_writing(database: Database) -> None:
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):  # a reader is at work: the last one to close tidies up
             raise RecordingError(
-                f"cannot close recording {str(database.path)!r}: {error}; keep the -wal file beside it, nothing is lost."
+                f"cannot close recording {str(database.path)!r}: {because(error)}; keep the -wal file beside it, nothing is lost."
             ) from None
     finally:
         database.close()
@@ -205,13 +209,13 @@ def _reach(path: Path) -> Database:
         except sqlite3.OperationalError as error:
             connection.close()
             if "unable to open" not in str(error) and "readonly" not in str(error):
-                raise RecordingError(f"cannot open {str(path)!r}: {error}.") from None
+                raise RecordingError(f"cannot open {str(path)!r}: {because(error)}.") from None
             if _size(_beside(path)):
                 return _copy(path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             connection.close()
-            if "malformed" in str(error):
-                raise RecordingError(f"recording {str(path)!r} is damaged or cut off: {error}.") from None
+            if "malformed" in str(error) or isinstance(error, UnicodeDecodeError):
+                raise RecordingError(f"recording {str(path)!r} is damaged or cut off: {because(error)}.") from None
             raise RecordingError(f"{str(path)!r} is not a Stepscope recording.") from None
         else:
             return Database(connection, path)
@@ -241,7 +245,7 @@ def _copy(path: Path) -> Database:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except (OSError, sqlite3.Error) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise RecordingError(f"cannot open {str(path)!r}: {error}.") from None
+        raise RecordingError(f"cannot open {str(path)!r}: {because(error)}.") from None
     return Database(connection, path, borrowed=folder)
 
 

@@ -19,7 +19,7 @@ from . import database as db
 from . import locks, state, timeline, traffic
 from .blocks import Blocks, Payloads
 from .codec import codes_for, pattern_of
-from .errors import RecordingError
+from .errors import RecordingError, because
 from .index import Index
 from .model import (
     Arrival,
@@ -139,7 +139,7 @@ class Run:
         try:
             return digest_of_events(self.iter_events())
         except (KeyError, ValueError, TypeError) as error:
-            raise RecordingError(f"{self._database.name} is damaged: it has no digest: {error}.") from None
+            raise RecordingError(f"{self._database.name} is damaged: it has no digest: {because(error)}.") from None
 
     def source(self, file: str) -> str | None:
         """Text of a handler's source file as it was when the run was recorded; None if it was not kept."""

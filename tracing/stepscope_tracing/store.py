@@ -17,7 +17,7 @@ from stepscope.values import Value
 
 from . import database as db
 from .codec import INLINE, Reference, encoder
-from .errors import RecordingError
+from .errors import RecordingError, because
 
 _MAX_SEEN = 1 << 16
 _SHIFT = 40
@@ -77,7 +77,7 @@ class Store:
                     raise
             except (sqlite3.Error, OverflowError, TypeError, ValueError) as error:
                 raise RecordingError(
-                    f"cannot write {self.database.name}: {error}; make room or record to another file, and run again."
+                    f"cannot write {self.database.name}: {because(error)}; make room or record to another file, and run again."
                 ) from error
 
     def _forget(self) -> None:

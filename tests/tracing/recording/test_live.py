@@ -68,9 +68,9 @@ def test_a_reader_follows_a_writer(tmp_path: Path) -> None:
 
 def test_a_second_run_shows_up(tmp_path: Path) -> None:
     path = tmp_path / "run.stepscope"
-    with child(WRITER, str(path), "100", "1") as one, child(WRITER, str(path), "100", "2") as two:
+    with child(WRITER, str(path), "100", "1") as one:
         assert tell(one, "50") == "50"
-        with Recording.open(path) as recording:
+        with Recording.open(path) as recording, child(WRITER, str(path), "100", "2") as two:
             assert len(recording.runs) == 1
             assert tell(two, "40") == "40"
             assert recording.refresh()
