@@ -15,7 +15,7 @@ from stepscope.events import RunStarted
 from stepscope.findings import Finding
 from stepscope_tracing import Recording, open_recorder
 from stepscope_tui.cli import main
-from support.command import refused, stepscope
+from support.command import stepscope
 from support.streams import Stream, live
 
 Capture = pytest.CaptureFixture[str]
@@ -211,7 +211,3 @@ def test_alone_it_lists_the_recordings_at_hand_newest_first(demo: Path, tmp_path
     assert "completed" in lines[0]
     assert "not a Stepscope recording" in lines[3]
     assert len({line.index("1 run") for line in lines[:3]}) == 1
-
-
-def test_opening_without_a_terminal_is_refused(demo: Path, tmp_path: Path) -> None:
-    assert "needs a terminal" in refused(stepscope("open", str(demo), cwd=tmp_path))

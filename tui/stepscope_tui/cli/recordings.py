@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,13 +69,14 @@ def choose_and_open() -> int:
         out.line("  stepscope demo                                   a lost update, to look at")
         out.line("  stepscope record --record run.stepscope app.py   what a program of yours does")
         return 0
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+    from .show import draws_ascii, on_a_terminal, show
+
+    if not on_a_terminal():
         _print_list(paths)
         return 0
     from ..chooser import choose_recording
-    from .show import show
 
-    chosen = choose_recording(paths)
+    chosen = choose_recording(paths, ascii=draws_ascii())
     return 0 if chosen is None else show(Source(str(chosen)))
 
 
