@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".stepscope"
 _STATUS: dict[str, Meaning] = {
-    "completed": "completed", "failed": "failed", "cancelled": "cancelled", "interrupted": "abandoned",
+    "completed": "ok", "failed": "failed", "cancelled": "cancelled", "interrupted": "abandoned",
     "running": "waiting",
 }  # fmt: skip
 

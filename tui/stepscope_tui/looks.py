@@ -15,7 +15,7 @@ Meaning: TypeAlias = Literal[
     "run", "superstep", "delivered", "started", "completed", "failed", "cancelled", "abandoned", "sent", "routed",
     "dropped", "read", "written", "undone", "waiting", "held", "contended", "released", "effect", "output", "arrived",
     "committed", "finding", "added", "changed", "removed", "pending", "cursor", "past", "future", "concurrent",
-    "open", "closed", "leaf", "more", "rule", "barrier", "arrow", "bar", "match",
+    "open", "closed", "leaf", "more", "rule", "barrier", "arrow", "bar", "match", "ok",
 ]  # fmt: skip
 
 _TABLE: dict[Meaning, tuple[str, str, str]] = {
@@ -60,6 +60,7 @@ _TABLE: dict[Meaning, tuple[str, str, str]] = {
     "arrow": ("→", "->", "#6cb6ff"),
     "bar": ("━", "=", "#8ddb8c"),
     "match": ("▪", "m", "reverse"),
+    "ok": ("✓", "+", "bold #8ddb8c"),
 }
 
 KINDS: dict[str, Meaning] = {

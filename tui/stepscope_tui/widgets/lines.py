@@ -204,13 +204,14 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
             return Strip.blank(width, base)
         strip = self._strip(index, width - (1 if self._has_cursor else 0) - (1 if thumb[1] else 0), base)
         segments: list[Segment] = []
-        if self._has_cursor:
-            at = index == self._cursor
-            if at:
-                strip = strip.apply_style(self._cursor_style())
-            glyph = looks_of(self).glyph("cursor") if at else " "
-            segments.append(Segment(glyph, base + Style(bold=self.has_focus) if at else base))
-        segments.extend(strip)
+        if self._has_cursor and index == self._cursor:
+            over = self._cursor_style()
+            segments.append(Segment(looks_of(self).glyph("cursor"), base + over + Style(bold=self.has_focus)))
+            segments.extend(Segment.apply_style(strip, post_style=over))
+        else:
+            if self._has_cursor:
+                segments.append(Segment(" ", base))
+            segments.extend(strip)
         if thumb[1]:
             segments.append(self._bar_segment(y, thumb, base))
         return Strip(segments, width)

@@ -43,7 +43,7 @@ class StatusLine(OneLine):
         if status in ("failed", "cancelled"):
             out.append(f" {looks.glyph(status)} {status}", looks.style(status))
         elif status == "completed":
-            out.append(" completed", looks.style("completed"))
+            out.append(f" {looks.glyph('ok')} completed", looks.style("ok"))
         else:
             out.append(f" {status}", looks.style("waiting"))
         out.append(f"  superstep {superstep}/{len(run.supersteps())}", "bold")
