@@ -38,7 +38,7 @@ E = TypeVar("E", bound=Event)
 
 CONCURRENT: Options = {"mode": "concurrent"}
 MODES: list[Options] = [CONCURRENT, *({"mode": "deterministic", "seed": seed} for seed in range(3))]
-GUARD = 30.0
+GUARD = 10.0
 """Seconds after which a run that hangs is given up: never reached by a test that passes."""
 
 
