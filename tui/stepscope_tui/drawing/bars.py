@@ -8,14 +8,16 @@ from stepscope.events import (
     AnyEvent,
     BarrierArrived,
     Delivered,
+    Dropped,
+    Found,
     HandlerEnded,
     HandlerStarted,
     LockAcquired,
     LockReleased,
     LockWaiting,
+    Routed,
     StateRead,
     StateWritten,
-    SuperstepStarted,
 )
 
 from .canvas import Canvas
@@ -77,7 +79,7 @@ class Bars:
         """Let one event happen at cell `x`."""
         executor = executor_of(event)
         touched = {executor}
-        if isinstance(event, SuperstepStarted):
+        if not executor or isinstance(event, (Routed, Dropped, Found)):
             return
         if isinstance(event, Delivered):
             self._inbox[executor] = self._inbox.get(executor, 0) + 1
@@ -135,7 +137,7 @@ class Bars:
     def _doing(self, executor: str) -> str:
         inv = self._running.get(executor, 0)
         if not inv:
-            return "inbox" if self._inbox.get(executor, 0) > 0 else ""
+            return "inbox" if self._inbox.get(executor, 0) > 0 else "idle"
         if any(inv in queue for queue in self._queues.values()):
             return "waiting"
         held = [key for key, holder in self._holders.items() if holder == inv]

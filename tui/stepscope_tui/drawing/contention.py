@@ -43,7 +43,9 @@ def heading(title: str, detail: str, looks: Looks) -> Text:
 
 def no_locks(used: bool) -> Text:
     """What is said instead of strips. `used`: the run has locks, though none here."""
-    sentence = "No lock is held or wanted in this stretch." if used else "No executor held or waited for a lock in this run."
+    sentence = (
+        "No lock is held or wanted in this stretch." if used else "No executor held or waited for a lock in this run."
+    )
     return Text(sentence, style("quiet"), no_wrap=True, end="")
 
 
@@ -103,13 +105,14 @@ def _wait_text(wait: Wait, since: int, looks: Looks) -> Text:
 
 
 def _cycle_text(cycle: Sequence[Wait], looks: Looks) -> Text:
-    line = Text("DEADLOCK  ", style("alarm"), no_wrap=True, end="")
-    for wait in cycle:
+    line = Text("DEADLOCK ", style("alarm"), no_wrap=True, end="")
+    for i, wait in enumerate(cycle):
+        line.append(", " if i else " ", style("alarm"))
         line.append(shorten(wait.executor, _NAME, looks), style("name.lit"))
-        line.append(f" {looks.glyph('arrow')} ", style("alarm"))
+        line.append(" wants ", style("alarm"))
         line.append(shorten(wait.key, _NAME, looks), style("name"))
-        line.append(f" {looks.glyph('arrow')} ", style("alarm"))
-    line.append(shorten(cycle[0].executor, _NAME, looks), style("name.lit"))
+        line.append(" of ", style("alarm"))
+        line.append(shorten(wait.holder_executor, _NAME, looks), style("name.lit"))
     return line
 
 

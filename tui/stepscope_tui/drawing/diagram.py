@@ -180,5 +180,3 @@ class DiagramDrawing:
 def as_text(rows: list[Row]) -> list[str]:
     """Rows as plain text."""
     return ["".join(segment.text for segment in row) for row in rows]
-
-

@@ -25,6 +25,7 @@ _ROLES: dict[str, str] = {
     "wire": "#8fa3bf",
     "wire.lit": "bold #f2cc60",
     "wire.coming": "#8f7d3f",
+    "lost": "bold #ff7b72",
     "arrow": "#a8c7ea",
     "count": "bold #a8c7ea",
     "rule": "#7a8ba3",

@@ -163,7 +163,11 @@ class View:
     def _cursor_cell(self, tile: Tile, row: int) -> Segment:
         char, role = tile.canvas.lines[row][self._x], tile.canvas.roles[row][self._x]
         if row == 0:
-            return Segment(tile.canvas.glyphs.cursor, style("cursor"))
+            return (
+                Segment(tile.canvas.glyphs.cursor, style("cursor"))
+                if char == " "
+                else Segment(char, over(style("cursor"), mark=True))  # a number must stay readable
+            )
         base = style(role, "past")
         if row == self._row or (self._row is None and self._whole):
             return Segment(char, over(base, mark=True))

@@ -83,7 +83,9 @@ def _together(last: Slot, event: AnyEvent, kind: str, per: int) -> bool:
         return False
     if kind == "entry":
         return isinstance(event, Delivered)
-    return not isinstance(last.events[-1], (SuperstepCompleted, SuperstepFailed, RunEnded)) or isinstance(event, Found)
+    return isinstance(event, (Found, RunEnded)) or not isinstance(
+        last.events[-1], (SuperstepCompleted, SuperstepFailed, RunEnded)
+    )
 
 
 def executor_of(event: AnyEvent) -> str:

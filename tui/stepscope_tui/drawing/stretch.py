@@ -154,5 +154,3 @@ def _buffers(run: Run, parts: RunParts, part: Part, stretch: Stretch) -> None:
 
 def _has_fan_in(run: Run) -> bool:
     return any(edge.kind == "fan-in" for edge in run.graph.edges)
-
-

@@ -57,18 +57,14 @@ def holds(uses: Sequence[LockUse]) -> list[Stretch]:
 def waits(uses: Sequence[LockUse]) -> list[Stretch]:
     """Who waited for it, when."""
     return [
-        Stretch(use.wait_seq, use.acquired_seq or use.given_up or FOREVER, use.executor)
-        for use in uses
-        if use.wait_seq
+        Stretch(use.wait_seq, use.acquired_seq or use.given_up or FOREVER, use.executor) for use in uses if use.wait_seq
     ]
 
 
 _WIDEST_STEP = 4
 
 
-def window(
-    seq: int, last: int, width: int, per: int, around: tuple[int, int] | None
-) -> tuple[int, int, Scale]:
+def window(seq: int, last: int, width: int, per: int, around: tuple[int, int] | None) -> tuple[int, int, Scale]:
     """First and last event of the visible stretch in `width` cells of `per` events, and the scale.
 
     `around` as a whole if it fits, stretched to fill the width; otherwise pages that overlap by half, so that the
@@ -83,9 +79,7 @@ def window(
     return first, min(last, first + room - 1), Scale(per, 1)
 
 
-def strip(
-    uses: Sequence[LockUse], first: int, last: int, cursor: int, glyphs: Glyphs, scale: Scale
-) -> Strip:
+def strip(uses: Sequence[LockUse], first: int, last: int, cursor: int, glyphs: Glyphs, scale: Scale) -> Strip:
     """Draw the key whose uses these are; names of holders stand in their stretch where they fit."""
     per, step = scale
     held = [one for one in holds(uses) if one.first <= last and one.end > first]

@@ -165,9 +165,7 @@ class _Builder:
                 for message, source in zip(event.messages, event.sources, strict=False):
                     kept = message in self.stretch.unbuffered
                     handled.add((message, event.executor))
-                    found.append(
-                        Arc(message, source, event.executor, "unbuffered" if kept else "delivered", event.seq)
-                    )
+                    found.append(Arc(message, source, event.executor, "unbuffered" if kept else "delivered", event.seq))
         for event in routed:
             kept_now = event.decision == "buffered" and event.scope == slot.scope
             if kept_now and (event.message, event.target) not in handled:
@@ -288,14 +286,14 @@ class _Builder:
             row = self.grid.exit_row(executor)
             if row is None:
                 continue
-            label = self.glyphs.looks.glyph("failed") if failed else drops.get(executor, "")
+            label = self.glyphs.looks.glyph("dropped") if failed else drops.get(executor, "")
             end = slot.x if executor in over else slot.x - 1 - len(label)
             if end > x:
                 self.canvas.run(row, max(x, 0), end, slot.first, [("out", executor)])
             if x < 0:
                 self.canvas.wire(row, 0, RIGHT, slot.first, [("out", executor)])
             if label:
-                self.canvas.put(row, slot.x - len(label), label, "failed" if failed else "dropped", slot.first)
+                self.canvas.put(row, slot.x - len(label), label, "lost" if failed else "dropped", slot.first)
 
     def _rules(self) -> None:
         for slot in self.slots:
@@ -305,8 +303,10 @@ class _Builder:
                 isinstance(e, SuperstepFailed) or (isinstance(e, RunEnded) and e.status == "failed")
                 for e in slot.events
             )
-            done = failed or slot.events[0].superstep == 0 or any(
-                isinstance(e, (SuperstepCompleted, RunEnded)) for e in slot.events
+            done = (
+                failed
+                or slot.events[0].superstep == 0
+                or any(isinstance(e, (SuperstepCompleted, RunEnded)) for e in slot.events)
             )
             if slot.scope:
                 span = self.grid.span(self._prefix(slot.scope))
@@ -338,4 +338,3 @@ class _Builder:
                 glyph = self.glyphs.looks.glyph("finding")
                 text = glyph if len(found) == 1 else f"{len(found)}{glyph}"
                 self.canvas.put(0, slot.x + 1 - len(text), text, "finding", found[-1].seq)
-

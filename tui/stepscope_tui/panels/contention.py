@@ -174,7 +174,9 @@ class ContentionPanel(LineView):
         if here is not None:
             arrivals = run.arrivals(here.superstep, here.scope)
             inside = f" of sub-workflow #{here.scope}" if here.scope else ""
-            yield _fixed(drawn.heading(f"Barrier {here.superstep}{inside}", "who arrived when, and idled how long", looks))
+            yield _fixed(
+                drawn.heading(f"Barrier {here.superstep}{inside}", "who arrived when, and idled how long", looks)
+            )
             by_time = sorted(arrivals, key=lambda one: (one.t, one.seq))
             if not by_time:
                 yield _fixed(drawn.nobody())
