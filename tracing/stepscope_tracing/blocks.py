@@ -17,9 +17,10 @@ import msgspec
 from stepscope.events import AnyEvent, RunStarted
 from stepscope.values import Value
 
-from .codec import Reference, decode_without_values, decoder
+from .codec import Reference, codes_of, decode_without_values, decoder
 from .database import Database
 from .errors import RecordingError, because
+from .trees import well_formed
 
 _MAX_EVENTS = 20_000
 _MAX_BYTES = 32_000_000
@@ -62,7 +63,8 @@ class Payloads:
 
     def _value(self, data: bytes) -> Value:
         try:
-            self._check(data)
+            if not well_formed(self._check(data)):
+                raise ValueError("its tree is malformed")
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError, TypeError) as error:
             raise RecordingError(
                 f"{self._database.name} is damaged: a value cannot be read: {because(error)}."
@@ -182,7 +184,7 @@ class Blocks:
             raise RecordingError(
                 f"{self.database.name} is damaged: events {first} to {last}: {because(error)}."
             ) from None
-        if len(events) != last - first + 1 or any(e.seq != seq for seq, e in enumerate(events, first)):
+        if any(e.seq != seq for seq, e in enumerate(events, first)) or codes_of(events) != self.codes[first - 1 : last]:
             raise RecordingError(
                 f"{self.database.name} is damaged: events {first} to {last} are not what they should be."
             )

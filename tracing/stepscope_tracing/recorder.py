@@ -43,6 +43,7 @@ def open_recorder(path: str | os.PathLike[str], redact: Redact = None) -> Observ
     rules: Sequence[Rule] = (
         () if redact is None else (redact,) if isinstance(redact, str) or callable(redact) else redact
     )
+    Redactor(rules)
     target = Path(path)
     db.prepare(target)
     return Recorder(target, tuple(rules))

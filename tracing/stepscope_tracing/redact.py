@@ -41,6 +41,8 @@ from stepscope.events import (
 )
 from stepscope.values import Tree, Value
 
+from .errors import RecordingError
+
 Rule: TypeAlias = str | Callable[[str, Tree], Tree]
 
 REDACTED: dict[str, bool] = {"$redacted": True}
@@ -54,10 +56,10 @@ class Redactor:
     """Applies rules to the events of one run."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        """`rules`: see the module. Raises `ValueError` for an empty glob."""
+        """`rules`: see the module. Raises `RecordingError` for an empty glob."""
         globs = [rule for rule in rules if isinstance(rule, str)]
         if not all(globs):
-            raise ValueError("an empty redaction rule: name a place, such as 'state.token' or '*.password'")
+            raise RecordingError("an empty redaction rule; name a place, such as 'state.token' or '*.password'.")
         # "message.*" means the message itself too
         globs += [rule[:-2] for rule in globs if rule.endswith(".*")]
         self._matches = re.compile("|".join(fnmatch.translate(rule) for rule in globs) or "(?!)").match
@@ -80,7 +82,10 @@ class Redactor:
     def redact(self, event: AnyEvent) -> AnyEvent:
         """The event as it may be stored."""
         act = self._on.get(type(event))
+        known = len(self._secrets)
         redacted = event if act is None else act(event)
+        if act is not None and len(self._secrets) > known:  # it may be in what was looked at before
+            redacted = act(event)
         return redacted if self._secret is None else _texts(redacted, self.scrub)
 
     def scrub(self, text: str) -> str:

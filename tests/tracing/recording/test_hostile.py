@@ -156,6 +156,28 @@ def test_values_that_are_none(good: Path, tmp_path: Path, data: bytes) -> None:
         recording.run().events()
 
 
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"$tuple": 5},
+        {"$set": None},
+        {"$dict": [1]},
+        {"$data": "app:Order", "fields": []},
+        {"$data": None, "fields": {}},
+        {"$enum": 3, "member": "A"},
+        {1: 2},
+        [{"a": {2: 3}}],
+        [msgspec.msgpack.Ext(5, b"x")],
+    ],
+    ids=str,
+)
+def test_values_that_no_program_has(good: Path, tmp_path: Path, tree: object) -> None:
+    path = tmp_path / "spoiled.stepscope"
+    spoil(good, path, ("UPDATE payloads SET data = ?", (msgspec.msgpack.encode(tree),)))
+    with Recording.open(path) as recording, pytest.raises(RecordingError, match="is damaged"):
+        recording.run().events()
+
+
 def test_a_view_in_place_of_a_table_reads_nothing_else(good: Path, tmp_path: Path) -> None:
     path = tmp_path / "spoiled.stepscope"
     spoil(
