@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from stepscope.events import AnyEvent, Found, RunStarted
 from stepscope.findings import Finding, of_event
@@ -16,11 +16,20 @@ def check_events(events: Iterable[AnyEvent]) -> list[Finding]:
     `events` are one run's, in `seq` order. Two findings of one kind about the same events, executors and keys are
     one; the runtime's words are then kept.
     """
-    seen = list(events)
-    run_id = next((event.run_id for event in seen if isinstance(event, RunStarted) and event.scope == 0), "")
-    reported = [of_event(event, run_id) for event in seen if isinstance(event, Found)]
+    reported: list[Finding] = []
+
+    def passing() -> Iterator[AnyEvent]:
+        run_id = ""
+        for event in events:
+            if isinstance(event, Found):
+                reported.append(of_event(event, run_id))
+            elif isinstance(event, RunStarted) and event.scope == 0:
+                run_id = event.run_id
+            yield event
+
+    lost = lost_updates(passing())
     unique: dict[object, Finding] = {}
-    for finding in [*reported, *lost_updates(seen)]:
+    for finding in [*reported, *lost]:
         about = tuple(sorted(finding.executors)), tuple(finding.keys), tuple(finding.locks)
         unique.setdefault((finding.kind, tuple(sorted(finding.seqs)), about), finding)
     return sorted(unique.values(), key=lambda finding: (finding.seqs, finding.kind, finding.message))

@@ -28,10 +28,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.exceptions.Abort:
         return INTERRUPTED
     except Exception as error:
-        sentence = explain(error)
-        if sentence is None:
-            raise
-        click.echo(sentence, err=True)
+        click.echo(explain(error), err=True)
         return 2
     # A program to run goes outside click, which would turn its Ctrl-C and its exit codes into click's own.
     return int(outcome() if callable(outcome) else outcome or 0)

@@ -27,6 +27,8 @@ def given(workflow: Workflow, text: str | None) -> Any:
         return None
     try:
         value = json.loads(text)
+    except RecursionError:
+        raise Problem("--input is nested too deep to be read.") from None
     except ValueError as error:
         raise Problem(
             f"--input is not JSON ({one_line(str(error))}); text is written in quotes: --input '\"text\"'."

@@ -11,8 +11,8 @@ class Problem(click.ClickException):
     exit_code = 2
 
 
-def explain(error: Exception) -> str | None:
-    """The one line to print for an error that a person can cause; None for a mistake of ours."""
+def explain(error: Exception) -> str:
+    """The one line to print for an error that a person can cause; for a mistake of ours, all there is to know."""
     from ..safe import safe
 
     if isinstance(error, click.UsageError):
@@ -25,7 +25,14 @@ def explain(error: Exception) -> str | None:
 
     if isinstance(error, WorkflowError):
         return f"stepscope: {safe(one_line(str(error)))}"
-    return None
+    if isinstance(error, OSError) and error.strerror:
+        about = f"{error.filename!r}: " if error.filename is not None else ""
+        return f"stepscope: {safe(about + error.strerror)}."
+
+    import traceback
+
+    told = "".join(traceback.format_exception(error))
+    return f"{told}stepscope: this is a mistake of Stepscope itself; please report it with the lines above."
 
 
 def one_line(text: str) -> str:

@@ -8,12 +8,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 
+def _print(document: str) -> None:
+    """At once, so that a reader who has gone away is noticed here and not at the interpreter's end."""
+    sys.stdout.write(document + "\n")
+    sys.stdout.flush()
+
+
 class _Shape(BaseModel):
     model_config = ConfigDict(from_attributes=True, ser_json_bytes="base64", ser_json_inf_nan="strings")
 
     def write(self) -> None:
         """The document, on standard output."""
-        sys.stdout.write(self.model_dump_json(indent=2, by_alias=True) + "\n")
+        _print(self.model_dump_json(indent=2))
 
 
 class RunCounts(_Shape):
@@ -48,7 +54,7 @@ class Info(_Shape):
         import json
 
         data = self.model_dump(mode="json")
-        sys.stdout.write(json.dumps({"schema": data.pop("schema_"), **data}, indent=2) + "\n")
+        _print(json.dumps({"schema": data.pop("schema_"), **data}, indent=2))
 
 
 class FindingShape(_Shape):
