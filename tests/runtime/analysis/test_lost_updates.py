@@ -186,6 +186,30 @@ def test_after_an_undo_the_stale_read_is_stale_still() -> None:
     assert seqs(s) == [[read, lost, by]]
 
 
+def test_what_was_read_inside_an_undone_hold_was_seen_all_the_same() -> None:
+    s = LiveScript()
+    s.get(1)
+    s.set(2, 1)
+    s.hold(1)
+    s.get(1)
+    s.set(1, 7)
+    s.leave(1, error=True)
+    s.set(1, 2)
+    assert seqs(s) == []
+
+
+def test_a_write_that_was_undone_is_not_lost_with_what_was_made_of_it() -> None:
+    s = LiveScript()
+    read = s.get(3)
+    s.hold(1)
+    s.set(1, 7)
+    s.get(1)
+    s.leave(1, error=True)
+    lost = s.set(1, 8)
+    by = s.set(3, 1)
+    assert seqs(s) == [[read, lost, by]]
+
+
 def test_an_inner_block_undoes_only_its_own_writes() -> None:
     s = LiveScript()
     read = s.get(1)
