@@ -100,6 +100,11 @@ def test_every_run_is_recorded_wherever_it_is_started(folder: Path) -> None:
         async def two():
             await asyncio.gather(workflow.run("a"), workflow.run("b"))
 
+        child = os.fork()
+        if child == 0:
+            go("in a child")
+            raise SystemExit(0)
+        os.waitpid(child, 0)
         asyncio.run(two())
         os.chdir("/")
         threading.Thread(target=go, args=("in a thread",)).start()
@@ -109,11 +114,12 @@ def test_every_run_is_recorded_wherever_it_is_started(folder: Path) -> None:
     )
     done = stepscope("record", "--record", "all of it.stepscope", "program.py", cwd=folder)
     assert done.returncode == 4, done.stderr
-    assert done.stderr == "stepscope: recorded 4 runs; open with: stepscope open 'all of it.stepscope'\n"
-    assert sorted(done.stdout.splitlines()) == ["handling a", "handling at exit", "handling b", "handling in a thread"]
+    assert done.stderr == "stepscope: recorded 5 runs; open with: stepscope open 'all of it.stepscope'\n"
+    where = {"a", "at exit", "b", "in a child", "in a thread"}
+    assert {line.removeprefix("handling ") for line in done.stdout.splitlines()} == where
     with Recording.open(folder / "all of it.stepscope") as recording:
-        assert [info.status for info in recording.runs] == ["completed"] * 4
-        assert len({info.run_id for info in recording.runs}) == 4
+        assert [info.status for info in recording.runs] == ["completed"] * 5
+        assert len({info.run_id for info in recording.runs}) == 5
 
 
 def test_the_file_is_named_after_the_program_and_gains_runs(folder: Path) -> None:

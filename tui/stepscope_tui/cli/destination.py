@@ -22,6 +22,7 @@ class Destination:
         self.path = path
         self._full = Path(path).absolute()  # a program may change its folder
         self._existed = self._full.exists()
+        self._before = self._runs() if self._existed else 0
         self.recorder = open_recorder(self._full, list(redact) or None)
         self.watch = Watch()
 
@@ -31,8 +32,17 @@ class Destination:
         return f"stepscope open {quote(self.path)}"
 
     def close(self) -> int:
-        """How many runs began; a file made for none is removed again."""
-        runs = len(self.watch.run_ids)
+        """How many runs were recorded, those of forked children included; a file made for none is removed again."""
+        runs = max(len(self.watch.run_ids), self._runs() - self._before)
         if not runs and not self._existed:
             self._full.unlink(missing_ok=True)
         return runs
+
+    def _runs(self) -> int:
+        from stepscope_tracing import Recording, RecordingError
+
+        try:
+            with Recording.open(self._full) as recording:
+                return len(recording.runs)
+        except RecordingError:  # as yet empty, or not a recording at all, which the recorder says better
+            return 0
