@@ -154,10 +154,17 @@ class Stream:
 
     # supersteps
 
-    def sub(self, inv: int, *executors: str, keys: Sequence[KeyInfo] = (), payload: object = "sub") -> Stream:
+    def sub(
+        self,
+        inv: int,
+        *executors: str,
+        keys: Sequence[KeyInfo] = (),
+        payload: object = "sub",
+        file: str = "app.py",
+    ) -> Stream:
         """Begin a sub-workflow inside invocation `inv`; ids get their parent's prefix (SUB-1)."""
         ids = [f"{self.executor_of[inv]}/{id}" for id in executors or ("x", "y")]
-        return Stream(*ids, keys=keys, payload=payload, parent=(self, inv))
+        return Stream(*ids, keys=keys, payload=payload, file=file, parent=(self, inv))
 
     def begin(self) -> list[int]:
         """Begin a superstep: deliver what was sent in the one before. The new invocations, in delivery order."""

@@ -39,10 +39,10 @@ class Database:
         self.lock = threading.RLock()
         self._borrowed = borrowed
 
-    def rows(self, sql: str, *parameters: Any) -> list[Any]:
+    def rows(self, sql: str, *parameters: Any, **named: Any) -> list[Any]:
         """All rows of a query. Raises `RecordingError`."""
         with self.lock, self.reading():
-            return self.connection.execute(sql, parameters).fetchall()
+            return self.connection.execute(sql, named or parameters).fetchall()
 
     def row(self, sql: str, *parameters: Any) -> Any:
         """The first row of a query, or None. Raises `RecordingError`."""

@@ -20,7 +20,7 @@ from stepscope.events import AnyEvent, HandlerStarted, RunEnded, RunStarted
 from stepscope.observe import Observer, RunSink
 
 from . import database as db
-from .codec import codes_of, mended
+from .codec import codes_for, codes_of, mended, pattern_of
 from .errors import RecordingError
 from .process import writer_id
 from .redact import Redactor, Rule
@@ -62,11 +62,24 @@ class Recorder:
         if not self.path.exists():  # somebody has removed it since
             db.prepare(self.path)
         store = Store.attach(self.path)
+        twin = store.sinks.get((started.run_id, self._rules))
+        if twin is not None:  # one run, asked twice to be recorded here
+            store.detach()
+            return Echo(twin)
         try:
-            return BlockSink(store, started, Redactor(self._rules) if self._rules else None)
+            sink = BlockSink(store, started, Redactor(self._rules) if self._rules else None)
+            store.sinks[started.run_id, self._rules] = sink
+            return sink
         except BaseException:
             store.detach()
             raise
+
+
+_starts = pattern_of(codes_for([RunStarted.kind]))
+
+
+def _files(started: RunStarted) -> set[str]:
+    return {handler.file for executor in started.graph.executors for handler in executor.handlers}
 
 
 class _Due:
@@ -97,8 +110,8 @@ class BlockSink:
         started = mended(started)
         if started.seed is not None and not -(1 << 63) <= started.seed < 1 << 63:
             raise RecordingError(f"cannot record a run with seed {started.seed}; give a seed of at most 63 bits.")
-        self._files = sorted({handler.file for one in started.graph.executors for handler in one.handlers})
-        self._stored_files: set[str] = set()
+        self._files = _files(started)
+        self._files_kept: set[str] = set()
         with store.transaction() as connection:
             row = (
                 started.run_id, started.workflow, started.engine, started.engine_version, started.mode, started.seed,
@@ -109,6 +122,8 @@ class BlockSink:
             self.run = entered
             if redactor is None:
                 self._store_sources()
+        if redactor is None:
+            self._files_kept |= self._files
         self._tables = SideTables(self.run, store.reference)
         if redactor is not None:
             self.append = self._append_redacted  # type: ignore[method-assign]
@@ -144,6 +159,8 @@ class BlockSink:
         try:
             self._write(closing=True)
         finally:
+            for key in [key for key, sink in self._store.sinks.items() if sink is self]:
+                del self._store.sinks[key]
             self._store.detach()
 
     def _try(self) -> None:
@@ -166,13 +183,15 @@ class BlockSink:
             for due in self._due:
                 self._insert(due)
             self._tables.write(store.database)
-            if closing:
+            if closing or self._redactor is None:
                 self._store_sources()
             if closing or self._status != "interrupted":
                 connection.execute("UPDATE runs SET status = ? WHERE run = ?", (self._status, self.run))
         if self._due:
             self.durable = self._due[-1].events[-1].seq
         self._due = []
+        if self._redactor is None:
+            self._files_kept |= self._files
         self._tables.written()
         self._error = None
         self._last_write = time.monotonic_ns()
@@ -190,6 +209,10 @@ class BlockSink:
             due.taken = True
             due.codes = codes_of(events)
             self._tables.take(events, due.codes)
+            for seq in _starts.finditer(due.codes):  # a sub-workflow's
+                started = events[seq.start()]
+                if isinstance(started, RunStarted):
+                    self._files |= _files(started)
             if isinstance(events[-1], RunEnded) and events[-1].scope == 0:
                 self._status = events[-1].status
         store.database.connection.execute(
@@ -199,8 +222,33 @@ class BlockSink:
 
     def _store_sources(self) -> None:
         """Keep the handlers' source files; with secrets only at the end, when it is known what they are."""
-        for file, text in read_sources(self._files):
+        for file, text in read_sources(sorted(self._files - self._files_kept)):
             kept = text if self._redactor is None else self._redactor.scrub(text)
             self._store.database.connection.execute(
                 "INSERT OR IGNORE INTO sources VALUES (?, ?, ?)", (self.run, file, self._store.text(kept))
             )
+
+
+class Echo:
+    """Stands for a sink that already records the same run into the same file."""
+
+    def __init__(self, sink: BlockSink) -> None:
+        """Follow `sink`."""
+        self._sink = sink
+
+    @property
+    def durable(self) -> int:
+        """What the other has written."""
+        return self._sink.durable
+
+    def append(self, event: AnyEvent) -> None:
+        """The other takes it."""
+
+    def enter_handler(self, event: HandlerStarted) -> None:
+        """A file needs nothing in a handler's context."""
+
+    def flush(self, *, barrier: bool) -> None:
+        """The other writes."""
+
+    def close(self) -> None:
+        """Leave it to the other, whichever is closed first."""

@@ -8,6 +8,7 @@ them, or beforehand by `build_index`. A run may be shared between threads.
 from __future__ import annotations
 
 import threading
+import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
@@ -79,7 +80,9 @@ class Run:
         sink.close()
         payloads = Payloads(store.database)
         info, redacted = run_info(store.database, sink.run)
-        return cls(store.database, sink.run, info, payloads, redacted=redacted)
+        run = cls(store.database, sink.run, info, payloads, redacted=redacted)
+        weakref.finalize(run, store.database.close)
+        return run
 
     def refresh(self) -> bool:
         """See what was written since; whether there was anything."""

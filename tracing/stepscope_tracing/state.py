@@ -29,9 +29,10 @@ WHERE k.run = ? AND k.scope = ? AND k.access <> 'live' ORDER BY k.key
 """
 _WRITES = """
 SELECT w.seq, w.key, w.executor, w.inv, w.superstep, w.op, w.old, w.new, w.access,
-    CASE WHEN w.access = 'live' THEN w.seq ELSE coalesce(s.committed, 0) END
+    CASE WHEN w.access = 'live' THEN w.seq WHEN s.committed <= :newest THEN s.committed ELSE 0 END
 FROM writes w LEFT JOIN supersteps s ON s.run = w.run AND s.scope = w.scope AND s.superstep = w.superstep
-WHERE w.run = ? AND w.scope = ? AND w.key = ? AND w.seq > ? AND w.seq < ? ORDER BY w.seq {} LIMIT ?
+WHERE w.run = :run AND w.scope = :scope AND w.key = :key AND w.seq > :after AND w.seq < :before AND w.seq <= :newest
+ORDER BY w.seq {} LIMIT :n
 """
 _END = 1 << 62
 
@@ -57,9 +58,14 @@ class StateQueries:
         latest = before is not None
         rows = self._database.rows(
             _WRITES.format("DESC" if latest else "ASC"),
-            self._blocks.run, scope, key, -1 if after is None else after, _END if before is None else before,
-            -1 if n is None else n,
-        )  # fmt: skip
+            run=self._blocks.run,
+            scope=scope,
+            key=key,
+            after=-1 if after is None else after,
+            before=_END if before is None else before,
+            newest=self._blocks.last,
+            n=-1 if n is None else n,
+        )
         value = self._payloads.optional
         found = [
             Write(seq, name, executor, inv, superstep, op, value(old), value(new), access, applied)

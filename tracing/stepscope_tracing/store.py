@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +19,9 @@ from stepscope.values import Value
 from . import database as db
 from .codec import INLINE, Reference, encoder
 from .errors import RecordingError, because
+
+if TYPE_CHECKING:
+    from .recorder import BlockSink
 
 _MAX_SEEN = 1 << 16
 _SHIFT = 40
@@ -37,6 +41,8 @@ class Store:
         self._number = next(_numbers)
         self._seen: dict[bytes, int] = {}
         self._users = 0
+        self.sinks: dict[tuple[str, tuple[object, ...]], BlockSink] = {}
+        """Who writes which run, under which rules."""
 
     @classmethod
     def attach(cls, path: Path) -> Store:

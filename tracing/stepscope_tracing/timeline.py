@@ -40,7 +40,7 @@ class Supersteps(Sequence[SuperstepSpan]):
         while known and not lasts[known - 1]:
             known -= 1
         after = numbers[known - 1] if known else -1
-        database = self._blocks.database
+        database, newest = self._blocks.database, self._blocks.last
         rows = database.rows(
             "SELECT superstep, first, last, t0, t1, committed, outcome, deliveries FROM supersteps"
             " WHERE run = ? AND scope = ? AND superstep > ? ORDER BY superstep",
@@ -51,7 +51,12 @@ class Supersteps(Sequence[SuperstepSpan]):
                 del column[known:]
             try:
                 for number, first, last, t0, t1, committed, outcome, deliveries in rows:
-                    row = (number, first, last or 0, t0, t1 or 0, committed, _OUTCOMES.index(outcome), deliveries)
+                    if first > newest:
+                        break  # written since the blocks were listed
+                    if last is None or last > newest:
+                        last, t1, outcome = 0, 0, "open"
+                    committed = committed if committed <= newest else 0
+                    row = (number, first, last, t0, t1, committed, _OUTCOMES.index(outcome), deliveries)
                     for column, field in zip(self._columns, row, strict=True):
                         column.append(field)
             except (TypeError, ValueError, OverflowError):
