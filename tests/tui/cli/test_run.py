@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -185,6 +186,28 @@ def test_ctrl_c_keeps_the_recording(folder: Path) -> None:
     assert "stepscope open sleeping.stepscope" in said
     with Recording.open(folder / "sleeping.stepscope") as recording:
         assert (recording.run().info.status, recording.run().info.complete) == ("cancelled", True)
+
+
+def test_a_disk_that_is_full_is_one_sentence(folder: Path) -> None:
+    write(
+        folder / "large.py",
+        """
+        from typing import Never
+        from stepscope import WorkflowBuilder, WorkflowContext, executor
+
+        @executor(id="writer")
+        async def writer(go: None, ctx: WorkflowContext[Never, str]) -> None:
+            for n in range(200):
+                await ctx.yield_output(f"{n}" * 10_000)
+
+        workflow = WorkflowBuilder(start_executor=writer, name="large").build()
+        """,
+    )
+    done = subprocess.run(
+        [*COMMAND, "run", "large.py:workflow"], cwd=folder, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)),
+    )  # fmt: skip
+    assert "large.stepscope" in refused(done)
 
 
 def test_standard_output_of_children_is_kept_out_of_the_document(folder: Path) -> None:

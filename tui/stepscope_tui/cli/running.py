@@ -91,6 +91,8 @@ async def _complete(
     workflow: Workflow, value: Any, wanted: Wanted, observers: list[Observer], watch: Watch, done: Done
 ) -> None:
     """Run it, and enter into `done` how it ended."""
+    from stepscope_tracing import RecordingError
+
     try:
         done.result = await workflow.run(
             value,
@@ -101,7 +103,7 @@ async def _complete(
             max_concurrency=wanted.max_concurrency,
         )
     except (WorkflowError, ExceptionGroup) as error:
-        if watch.ended is None:
+        if watch.ended is None or isinstance(error, RecordingError):
             raise
         unstorable = _unstorable(error)
         if unstorable is not None:
