@@ -144,7 +144,7 @@ def build_group(group: Group, grid: LaneGrid, glyphs: Glyphs) -> Tile:
     canvas.put(0, start, title, "header", group.first)
     canvas.put(0, high - len(inside), inside, "count", group.last)
     canvas.finish()
-    return Tile(group.first, group.last, canvas, *_slots(group, low, high), plan.arcs)
+    return Tile(group.first, group.last, canvas, *_slots(group, low, high), plan.arcs, title)
 
 
 def _labels(group: Group, grid: LaneGrid, glyphs: Glyphs) -> dict[int, str]:

@@ -35,6 +35,8 @@ def compared(old: Tree, new: Tree, open_paths: frozenset[Path] | set[Path]) -> I
     """The same, with what was added, changed or removed since `old`; a changed container is shown opened."""
     before = _with_paths(list(unfold(old))[1:])
     after = _with_paths(list(unfold(new))[1:])
+    folded = _leaves(after) - _leaves(before)  # what is short enough now for one line needs no lines for what it had
+    before = [(path, node) for path, node in before if not any(path[:i] in folded for i in range(1, len(path)))]
     was = {path: node.text for path, node in before}
     now = {path for path, _ in after}
     marks: dict[Path, tuple[Mark, str]] = {}
@@ -47,6 +49,11 @@ def compared(old: Tree, new: Tree, open_paths: frozenset[Path] | set[Path]) -> I
     marks.update({path: ("removed", was[path]) for path in gone})
     shown = set(open_paths) | {path[:i] for path in marks for i in range(1, len(path))}
     yield from _visible(_woven(before, after, now), shown, marks)
+
+
+def _leaves(nodes: Sequence[tuple[Path, Node]]) -> set[Path]:
+    inner = {path[:-1] for path, _ in nodes}
+    return {path for path, _ in nodes if path not in inner}
 
 
 def _woven(

@@ -61,6 +61,10 @@ def crop(row: Row, first: int, end: int) -> Row:
     return out
 
 
+_NUMBERS = frozenset(("header", "header.failed", "count", "finding"))
+"""Roles in the header that the cursor's mark does not replace."""
+
+
 class View:
     """The cells right of the lane names, for one position of the cursor."""
 
@@ -124,9 +128,19 @@ class View:
             end = x + last
         if end < self.width:
             out.append(Segment(" " * (self.width - end), Style.null()))
+        if row == 0:
+            return self._with_title(out)
         if row in self._rows_of_lane:
             return [Segment(text, over(one or Style.null(), lane=True)) for text, one, _ in out]
         return out
+
+    def _with_title(self, row: Row) -> Row:
+        """The header, where a superstep that began further left still says which one it is."""
+        _, tile, x = self._placed[0]
+        text = f"{tile.canvas.glyphs.more}{tile.title} "
+        if x >= 0 or not tile.title or x + tile.width <= len(text) or self.cursor_x < len(text):
+            return row
+        return [Segment(text, style("header")), *crop(row, len(text), self.width)]
 
     def _part(self, i: int, tile: Tile, row: int, first: int, end: int) -> Row:
         lit = self._lit.get((i, row))
@@ -165,7 +179,7 @@ class View:
         if row == 0:
             return (
                 Segment(tile.canvas.glyphs.cursor, style("cursor"))
-                if char == " "
+                if role not in _NUMBERS
                 else Segment(char, over(style("cursor"), mark=True))  # a number must stay readable
             )
         base = style(role, "past")

@@ -115,24 +115,25 @@ def _key_lines(state: ScopeState, key: str, opened: OpenPaths) -> Iterator[State
         old = "" if change.old is None else one_line(change.old)
     access = cell.access if cell is not None else change.access if change is not None else "snapshot"
     who, seq = _writer(cell, change)
-    openable = value is not None and len(value.data) > 1 and _is_container(value)
+    openable = value is not None and _is_container(value)
+    inside = change is not None and mark == "changed" and openable and change.old is not None and _small(change.old)
     new = one_line(value) if value is not None else "" if mark == "removed" else "absent"
     path: Path | None = () if openable else None
-    yield StateLine("key", state.scope, key, path, mark, key, old, new, access, who, seq)
-    if paths is not None and openable and value is not None:
-        tree = value.tree()
-        shown = compared(change.old.tree(), tree, paths) if change and change.old is not None else lines(tree, paths)
-        for node in shown:
-            yield _node_line(state, key, node)
+    yield StateLine("key", state.scope, key, path, mark, key, "" if inside else old, new, access, who, seq)
+    if value is not None and openable and (paths is not None or inside):
+        before = change.old.tree() if inside and change is not None and change.old is not None else None
+        for node in compared(before, value.tree(), paths or set()) if inside else lines(value.tree(), paths or set()):
+            if paths is not None or node.mark and not (node.has_more and node.mark == "changed"):
+                yield _node_line(state, key, node, whole_path=paths is None)
     for one in state.pending.get(key, []):
         text = "deleted" if one.new is None else one_line(one.new)
         until = f"until barrier {state.superstep}"
         yield StateLine("pending", state.scope, key, None, "", one.executor, until, text, access, one.executor, one.seq)
 
 
-def _node_line(state: ScopeState, key: str, node: Line) -> StateLine:
-    path = node.path if node.has_more else None
-    left = "  " * node.depth + node.label
+def _node_line(state: ScopeState, key: str, node: Line, *, whole_path: bool) -> StateLine:
+    path = node.path if node.has_more and not whole_path else None
+    left = "  " + ".".join(node.path).replace(".[", "[") if whole_path else "  " * node.depth + node.label
     new = "" if node.mark == "removed" else node.text
     return StateLine("node", state.scope, key, path, node.mark, left, node.old, new, "", "", 0)
 
@@ -143,7 +144,12 @@ def _writer(cell: Cell | None, change: StateChange | None) -> tuple[str, int]:
     return (cell.executor, cell.written) if cell.written else ("initial", 0)
 
 
+def _small(value: Value) -> bool:
+    return _is_container(value) and len(value.data) <= BIG
+
+
 def _is_container(value: Value) -> bool:
+    """Whether the stored form is a list or a map, told from its first byte; nothing is decoded."""
     first = value.data[0]  # MessagePack: maps and arrays, of fixed and of counted size
     return 0x80 <= first <= 0x9F or first in (0xDC, 0xDD, 0xDE, 0xDF)
 
@@ -168,14 +174,22 @@ def shorten(text: str, width: int, looks: Looks) -> str:
     return set_cell_size(shown, width - len(tail)).rstrip() + tail
 
 
-def key_width(all_lines: Sequence[StateLine], width: int) -> int:
+def key_width(all_lines: Sequence[StateLine], width: int, looks: Looks) -> int:
     """Cells for the column of keys."""
-    longest = max((cell_len(line.left) for line in all_lines if line.kind in ("key", "node")), default=4)
+    named = (line.left for line in all_lines if line.kind in ("key", "node"))
+    longest = max((cell_len(plain(left, looks.ascii, width)) for left in named), default=4)
     return max(4, min(longest, width // 3 if width >= 36 else width * 2 // 5, 24))
 
 
 def text_of(line: StateLine, width: int, keys: int, looks: Looks, *, opened: bool, selected: bool, now: bool) -> Text:
     """One line in `width` cells. `keys`: width of the column of keys; `now`: this step wrote it."""
+    out = _text(line, width, keys, looks, opened=opened, selected=selected, now=now)
+    if out.cell_len > width:  # no room even for marks and names
+        out.truncate(width)
+    return out
+
+
+def _text(line: StateLine, width: int, keys: int, looks: Looks, *, opened: bool, selected: bool, now: bool) -> Text:
     out = Text(no_wrap=True, end="")
     if line.kind in ("title", "empty"):
         role = "header" if line.kind == "title" else "quiet"
@@ -210,7 +224,7 @@ def _value(out: Text, line: StateLine, room: int, looks: Looks) -> None:
     if line.mark == "removed":
         out.append(shorten(line.old, room, looks), "strike " + looks.style("removed"))
         return
-    if line.mark != "changed" or room < 9:
+    if line.mark != "changed" or not line.old or room < 9:
         out.append(shorten(line.new, room, looks), new_style if line.new != "absent" else style("quiet"))
         return
     arrow = f" {looks.glyph('arrow')} "

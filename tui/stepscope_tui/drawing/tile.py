@@ -74,6 +74,7 @@ class Tile:
     slots: list[Slot]
     starts: list[int]
     arcs: list[Arc]
+    title: str = ""
     painted: dict[tuple[int, str], list[Segment]] = field(default_factory=dict)
     """Finished rows by row and shade, kept with the tile and dropped with it."""
 
@@ -126,7 +127,8 @@ class _Builder:
         self.canvas.finish()
         events = self.stretch.events
         starts = [slot.first for slot in self.slots]
-        return Tile(events[0].seq, events[-1].seq, self.canvas, self.slots, starts, self.arcs)
+        title = self.stretch.title
+        return Tile(events[0].seq, events[-1].seq, self.canvas, self.slots, starts, self.arcs, title)
 
     # where things are
 

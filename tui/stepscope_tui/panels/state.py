@@ -71,7 +71,7 @@ class StateRows:
         self.lines = lines
         self.selected: tuple[int, str] | None = None
         self._width = width
-        self._keys = key_width(lines, width)
+        self._keys = key_width(lines, width, looks)
         self._opened = opened
         self._looks = looks
         self._seq = seq
