@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import WorkflowError
 from .events import Access
+from .values import Value
 
 
 class _Absent:
@@ -32,7 +33,8 @@ class StateKey:
     (contributions merge at the barrier: STA-2). `reducer(merged, contribution)` returns the new merged value and
     must be a plain function; without `initial` the first contribution is the first merged value.
 
-    Raises `WorkflowError` for an access that does not go with the reducer given.
+    Raises `WorkflowError` for an access that does not go with the reducer given, `UnstorableValueError` for an
+    initial value that is not data.
     """
 
     __slots__ = ("access", "initial", "name", "reducer")
@@ -60,7 +62,7 @@ class StateKey:
         if reducer is not None and not callable(reducer):
             raise WorkflowError(f"state key {name!r}: the reducer {reducer!r} cannot be called.")
         self.name = name
-        self.initial = initial
+        self.initial: Value | None = None if initial is ABSENT else Value.of(initial, "state key {!r}: initial", name)
         self.access: Access = access
         self.reducer = reducer
 

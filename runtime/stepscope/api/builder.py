@@ -9,8 +9,7 @@ from itertools import pairwise
 from ..errors import WorkflowError
 from ..events import EdgeInfo, ExecutorInfo, GraphInfo, KeyInfo
 from ..kernel.model import Group, Node, Plan
-from ..statekey import ABSENT, StateKey
-from ..values import Value
+from ..statekey import StateKey
 from .edges import Case, Condition, Default, EdgeSpec, Endpoint, Selection, id_of, label_of, plain_function
 from .executor import Executor
 from .validate import WorkflowWarning, problems, suspicions
@@ -170,7 +169,7 @@ class WorkflowBuilder:
                     key.name,
                     key.access,
                     "" if key.reducer is None else label_of(key.reducer),
-                    None if key.initial is ABSENT else Value.of(key.initial, "state key {!r}: initial", key.name),
+                    key.initial,
                 )
                 for key in self._state
             ],

@@ -65,25 +65,23 @@ class Port(Protocol):
 class Hold:
     """The block of ``async with ctx.state.hold(...)``, and of ``with`` in a sync handler (STA-5, STA-6)."""
 
-    __slots__ = ("_keys", "_record", "_state")
+    __slots__ = ("_keys", "_records", "_state")
 
     def __init__(self, state: StateView, keys: tuple[str, ...]) -> None:
         self._state = state
         self._keys = keys
-        self._record: HoldRecord | None = None
+        self._records: list[HoldRecord] = []  # one for each time it is entered and not left
 
     def _enter(self) -> Any:
         state = self._state
         return state._port.perform(state._inv, Acquire(self._keys, state._line()))
 
     def _exit(self, undo: bool) -> Any:
-        state, record = self._state, self._record
-        assert record is not None
-        self._record = None
+        state, record = self._state, self._records.pop()
         return state._port.perform(state._inv, Release(record, undo, state._line()))
 
     async def __aenter__(self) -> None:
-        self._record = await self._enter()
+        self._records.append(await self._enter())
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         await self._exit(kind is not None)
@@ -91,7 +89,7 @@ class Hold:
     def __enter__(self) -> None:
         if not self._state._port.blocking:
             raise StateUsageError("write `async with ctx.state.hold(...)` in an async handler.")
-        self._record = self._enter()
+        self._records.append(self._enter())
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._exit(kind is not None)
@@ -115,28 +113,28 @@ class StateView:
 
         Waits while another invocation holds the key (STA-5).
         """
-        return cast(Awaitable[Any], self._port.perform(self._inv, Get(key, default, self._line())))
+        return cast(Awaitable[Any], self._port.perform(self._inv, Get(self._key(key), default, self._line())))
 
     def set(self, key: str, value: Any) -> Awaitable[None]:
         """Write a snapshot or live key. Raises `StateUsageError`, `UnstorableValueError`."""
         stored = Value.of(value, "executor {!r} set state key {!r}", self._inv.executor, key)
-        return cast(Awaitable[None], self._port.perform(self._inv, Set(key, stored, self._line())))
+        return cast(Awaitable[None], self._port.perform(self._inv, Set(self._key(key), stored, self._line())))
 
     def delete(self, key: str) -> Awaitable[None]:
         """Make a snapshot or live key absent; it does not return to its initial value."""
-        return cast(Awaitable[None], self._port.perform(self._inv, Set(key, None, self._line())))
+        return cast(Awaitable[None], self._port.perform(self._inv, Set(self._key(key), None, self._line())))
 
     def add(self, key: str, contribution: Any) -> Awaitable[None]:
         """Contribute to a reducer key; merged at the barrier in canonical order (STA-2)."""
         stored = Value.of(contribution, "executor {!r} added to state key {!r}", self._inv.executor, key)
-        return cast(Awaitable[None], self._port.perform(self._inv, Add(key, stored, self._line())))
+        return cast(Awaitable[None], self._port.perform(self._inv, Add(self._key(key), stored, self._line())))
 
     def update(self, key: str, function: Callable[[Any], Any]) -> Awaitable[Any]:
         """Replace a snapshot or live key's value by ``function(value)`` in one operation, and give the new value.
 
         `function` gets None for an absent key, must be a plain function, and must be quick (STA-4).
         """
-        return cast(Awaitable[Any], self._port.perform(self._inv, Update(key, function, self._line())))
+        return cast(Awaitable[Any], self._port.perform(self._inv, Update(self._key(key), function, self._line())))
 
     def hold(self, *keys: str) -> Hold:
         """Exclusive use of live keys for a block, all or nothing for its writes to them (STA-5, STA-6).
@@ -145,7 +143,15 @@ class StateView:
         """
         if not keys:
             raise StateUsageError(f"executor {self._inv.executor!r}: hold() needs at least one key.")
-        return Hold(self, tuple(sorted(set(keys))))
+        return Hold(self, tuple(sorted({self._key(key) for key in keys})))
+
+    def _key(self, key: str) -> str:
+        """The key as a plain string. Raises `StateUsageError` for what is none."""
+        if isinstance(key, str) and key:
+            return key if type(key) is str else str(key)
+        raise StateUsageError(
+            f"executor {self._inv.executor!r}: a state key is a non-empty string, not {type(key).__qualname__} {key!r}."
+        )
 
 
 class WorkflowContext(Generic[OutT, W_OutT]):

@@ -6,10 +6,12 @@ A driver decides only who goes when; see `concurrent` and `controlled`.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import datetime as dt
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..api.context import WorkflowContext
@@ -19,7 +21,7 @@ from ..kernel import Inboxes, Invocation, Kernel
 from ..kernel.ops import BeginEffect, EndEffect, Op
 from ..values import Value
 from .describe import error_info
-from .effects import Effect, EffectFuture, in_thread, perform
+from .effects import Effect, EffectFuture, perform, thread_future
 from .options import RunOptions
 from .threads import ThreadPort
 
@@ -30,7 +32,19 @@ Answer = Callable[[Any, BaseException | None], None]
 class Round:
     """A superstep of one scope while it runs."""
 
-    __slots__ = ("done", "failing", "finished", "host", "inboxes", "kernel", "position", "ready", "running")
+    __slots__ = (
+        "context",
+        "deadline",
+        "done",
+        "failing",
+        "finished",
+        "host",
+        "inboxes",
+        "kernel",
+        "position",
+        "ready",
+        "running",
+    )
 
     def __init__(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
         self.kernel = kernel
@@ -43,6 +57,10 @@ class Round:
         """Started and not ended, with the index of its inbox."""
         self.failing = False
         self.finished = False
+        self.deadline: float | None = None
+        """When the first that was cancelled has to have ended, by the event loop's clock (BAR-3)."""
+        self.context = contextvars.copy_context()
+        """What the run, or the host of a sub-workflow, set: each invocation begins with a copy (PAR-5)."""
         self.done: asyncio.Future[None] | None = None
 
     def take(self, index: int) -> Invocation:
@@ -69,6 +87,10 @@ class Driver(ABC):
         self._threads = ThreadPort(self)
         self._own_tasks = self.loop.get_task_factory() is not None
         self._effects: dict[Invocation, list[Effect]] = {}
+        self.rounds: list[Round] = []
+        """The supersteps under way: the run's, and those of sub-workflows after their hosts'."""
+        self.hosting: dict[Invocation, Callable[[], None]] = {}
+        """How to end the sub-workflow that an invocation hosts, at once."""
         self._untold: set[Invocation] = set()
         """Sync handlers that were cancelled between two operations."""
 
@@ -77,6 +99,20 @@ class Driver(ABC):
     @abstractmethod
     async def superstep(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
         """Run every invocation to its end. `host` is the invocation a sub-workflow runs in."""
+
+    @abstractmethod
+    def give_up(self, this: Round) -> None:
+        """The grace is over: abandon what still runs of a superstep."""
+
+    @contextmanager
+    def round(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> Iterator[Round]:
+        """A superstep while it is under way."""
+        this = Round(kernel, inboxes, host)
+        self.rounds.append(this)
+        try:
+            yield this
+        finally:
+            self.rounds.remove(this)
 
     @abstractmethod
     async def perform(self, inv: Invocation, op: Op) -> Any:
@@ -100,9 +136,10 @@ class Driver(ABC):
 
     def task(self, inv: Invocation) -> asyncio.Task[None]:
         """Start an invocation in a task of its own (PAR-5)."""
+        context = inv.round.context.copy()
         if self._own_tasks:
-            return self.loop.create_task(self.invoke(inv))
-        return asyncio.Task(self.invoke(inv), loop=self.loop)  # what create_task does, with a call less
+            return self.loop.create_task(self.invoke(inv), context=context)
+        return asyncio.Task(self.invoke(inv), loop=self.loop, context=context)  # create_task, with a call less
 
     # -- one invocation ------------------------------------------------------------------------------------------
 
@@ -155,7 +192,7 @@ class Driver(ABC):
 
     async def _in_thread(self, inv: Invocation, call: Callable[[], Any]) -> None:
         """A sync handler (PAR-2). A thread cannot be interrupted: once cancelled, it is waited for (BAR-3)."""
-        work = asyncio.ensure_future(in_thread(call, f"stepscope {inv.executor}"))
+        work = thread_future(call, f"stepscope {inv.executor}")
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -200,7 +237,11 @@ class Driver(ABC):
             self.stop(inv)
 
     def abandon(self, inv: Invocation) -> None:
-        """It ignored cancellation: it is fenced, and no longer waited for (BAR-3)."""
+        """It ignored cancellation: it is fenced, and no longer waited for; what it hosts before it (BAR-3, SUB-1)."""
+        for inner in [this for this in self.rounds if this.host is inv]:
+            self.give_up(inner)
+        if inv in self.hosting:
+            self.hosting.pop(inv)()
         inv.kernel.end(inv, "abandoned")
         self._end_effects(inv)
         inv.task.cancel()
@@ -253,13 +294,14 @@ class Driver(ABC):
         self._effects[effect.inv].remove(effect)
         error: BaseException | None
         value: Value | None = None
+        result: Any = None
         if task.cancelled():
             error = asyncio.CancelledError()
         else:
-            error = task.exception()
+            result, error = task.result()
         if error is None:
             try:
-                value = Value.of(task.result(), "executor {!r}: result of effect {}", effect.inv.executor, effect.name)
+                value = Value.of(result, "executor {!r}: result of effect {}", effect.inv.executor, effect.name)
             except WorkflowError as refused:
                 error = refused
         info = None if error is None else error_info(error)

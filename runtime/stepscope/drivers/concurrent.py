@@ -17,21 +17,21 @@ class ConcurrentDriver(Driver):
 
     async def superstep(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
         """See `Driver`."""
-        this = Round(kernel, inboxes, host)
-        this.done = self.loop.create_future()
-        self._start(this)
-        try:
-            await this.done
-        except asyncio.CancelledError:
-            if this.done.cancelled():  # the future itself took the cancellation
-                this.done = self.loop.create_future()
-            self._fail(this)
-            while not this.done.done():
-                try:
-                    await asyncio.wait((this.done,))
-                except asyncio.CancelledError:  # asked twice: wait no longer
-                    self._give_up(this)
-            raise
+        with self.round(kernel, inboxes, host) as this:
+            this.done = self.loop.create_future()
+            self._start(this)
+            try:
+                await this.done
+            except asyncio.CancelledError:
+                if this.done.cancelled():  # the future itself took the cancellation
+                    this.done = self.loop.create_future()
+                self._fail(this)
+                while not this.done.done():
+                    try:
+                        await asyncio.wait((this.done,))
+                    except asyncio.CancelledError:  # asked twice: wait no longer
+                        self.give_up(this)
+                raise
 
     def _start(self, this: Round) -> None:
         """Start what may start, in rank order, within `max_concurrency`."""
@@ -47,7 +47,7 @@ class ConcurrentDriver(Driver):
         index = this.running.pop(inv, None)
         if index is None:  # abandoned before
             return
-        if this.kernel.failing and not this.failing:
+        if this.kernel.failures and not this.failing:
             self._fail(this)
         if not this.failing:
             if this.position[index] < len(this.inboxes[index]):
@@ -69,11 +69,12 @@ class ConcurrentDriver(Driver):
         this.failing = True
         self.stop_all(this)
         if this.running:
-            self.loop.call_later(self.options.cancel_grace, self._give_up, this)
+            self.loop.call_later(self.options.cancel_grace, self.give_up, this)
         else:
             self._finish(this)
 
-    def _give_up(self, this: Round) -> None:
+    def give_up(self, this: Round) -> None:
+        """See `Driver`."""
         for inv in list(this.running):
             self.abandon(inv)
         this.running.clear()

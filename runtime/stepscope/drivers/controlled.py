@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import WorkflowError
 from ..journal import Journal
 from ..kernel import Inboxes, Invocation, Kernel, Ticket
+from ..kernel.model import HoldRecord
 from ..kernel.ops import Op, Release
 from .base import Answer, Driver, Round
 from .choosers import Choice, Chooser
@@ -27,6 +28,14 @@ from .options import RunOptions
 _HOPS = 6
 """Event loop iterations given to a resumed handler before it counts as waiting for effects: gather and timeouts
 pass a result on over a few of them."""
+
+
+def _given_hold(waiter: asyncio.Future[Any]) -> HoldRecord | None:
+    """The hold that was granted to one who was cancelled before it woke (STA-5)."""
+    if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
+        return None
+    result = waiter.result()
+    return result if isinstance(result, HoldRecord) else None
 
 
 class _Parked:
@@ -55,7 +64,6 @@ class ControlledDriver(Driver):
         """`chooser` decides at every schedule point."""
         super().__init__(journal, options, seed)
         self._chooser = chooser
-        self._rounds: list[Round] = []
         self._parked: dict[Invocation, deque[_Parked]] = {}
         self._turn: Invocation | None = None
         self._settled: asyncio.Future[None] | None = None
@@ -93,8 +101,9 @@ class ControlledDriver(Driver):
             return await waiter
         except asyncio.CancelledError:
             self._drop(parked)
-            if isinstance(op, Release):  # whatever happens, a block that is left is left
-                inv.kernel.apply(inv, Release(op.record, True, op.line))
+            left = op.record if isinstance(op, Release) else _given_hold(waiter)
+            if left is not None and inv.outcome is None:  # whatever happens, a block that is left is left
+                inv.kernel.apply(inv, Release(left, True, op.line if isinstance(op, Release) else 0))
             raise
 
     def submit(self, inv: Invocation, op: Op, answer: Answer) -> None:
@@ -145,7 +154,7 @@ class ControlledDriver(Driver):
         self._idle.discard(inv)
         self._stopped.pop(inv, None)
         if index is not None:
-            if this.kernel.failing:
+            if this.kernel.failures:
                 this.failing = True
             if not this.failing and this.position[index] < len(this.inboxes[index]):
                 heapq.heappush(this.ready, index)
@@ -202,16 +211,12 @@ class ControlledDriver(Driver):
 
     async def superstep(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
         """See `Driver`."""
-        this = Round(kernel, inboxes, host)
-        self._rounds.append(this)
-        try:
+        with self.round(kernel, inboxes, host) as this:
             if host is None:
                 self._chooser.superstep(kernel.superstep)
                 await self._drive(this)
             else:
                 await self._join(this, host)
-        finally:
-            self._rounds.remove(this)
 
     async def _join(self, this: Round, host: Invocation) -> None:
         try:
@@ -234,8 +239,8 @@ class ControlledDriver(Driver):
                 await self._step(this)
             except asyncio.CancelledError:
                 if cancelled:  # asked twice: wait no longer
-                    for one in self._rounds:
-                        self._give_up(one)
+                    for one in self.rounds:
+                        self.give_up(one)
                 cancelled = True
                 self._turn = None
                 this.failing = True
@@ -244,7 +249,7 @@ class ControlledDriver(Driver):
             raise asyncio.CancelledError
 
     async def _step(self, root: Round) -> None:
-        failing = next((this for this in reversed(self._rounds) if this.failing and not this.finished), None)
+        failing = next((this for this in reversed(self.rounds) if this.failing and not this.finished), None)
         if failing is not None:
             await self._unwind(failing)
             return
@@ -260,15 +265,19 @@ class ControlledDriver(Driver):
         """Who may go, in order of invocation numbers."""
         choices = []
         limit = self.options.max_concurrency
-        for this in self._rounds:
+        for this in self.rounds:
             if this.failing:
                 continue
-            free = len(this.ready) if limit is None else limit - len(this.running)
-            for index in heapq.nsmallest(free, this.ready) if free > 0 else ():
+            if limit is None:
+                startable = this.ready
+            else:  # a bound starts them in rank order (PAR-1)
+                startable = this.ready[:1] if len(this.running) < limit else []
+            for index in startable:
                 choices.append(Choice(this.inboxes[index][this.position[index]], None))
         for inv, queue in self._parked.items():
-            if queue[0].enabled:
-                choices.append(Choice(inv, queue[0].op))
+            parked = next((one for one in queue if one.enabled), None)
+            if parked is not None:
+                choices.append(Choice(inv, parked.op))
         choices.sort(key=lambda choice: choice.inv.id)
         return choices
 
@@ -279,7 +288,7 @@ class ControlledDriver(Driver):
             if not self._resume(inv):
                 return
         else:
-            this = next(one for one in self._rounds if one.kernel is inv.kernel)
+            this = next(one for one in self.rounds if one.kernel is inv.kernel)
             index = next(i for i in this.ready if this.inboxes[i][this.position[i]] is inv)
             this.ready.remove(index)
             heapq.heapify(this.ready)
@@ -291,7 +300,7 @@ class ControlledDriver(Driver):
     def _resume(self, inv: Invocation) -> bool:
         """Perform the pending operation of `inv`; False if it has to wait instead of going on."""
         queue = self._parked[inv]
-        parked = queue[0]
+        parked = next(one for one in queue if one.enabled)
         result: Any = None
         error: BaseException | None = None
         if parked.ticket is not None:
@@ -304,7 +313,7 @@ class ControlledDriver(Driver):
             if type(result) is Ticket:
                 parked.ticket = result
                 return False
-        queue.popleft()
+        queue.remove(parked)
         if not queue:
             del self._parked[inv]
         self._turn = inv
@@ -376,41 +385,66 @@ class ControlledDriver(Driver):
     # -- failure -------------------------------------------------------------------------------------------------
 
     async def _unwind(self, this: Round) -> None:
-        """Cancel and await the invocations of a failing superstep, one after another (BAR-3)."""
+        """Cancel and await the invocations of a failing superstep, one after another, each for a while (BAR-3)."""
         this.ready.clear()
-        grace = self.options.cancel_grace
         for inv in sorted(this.running, key=lambda inv: inv.id):
+            parked = any(one.enabled for one in self._parked.get(inv, ()))
+            if inv.cancelling and not parked:
+                continue
             if not inv.cancelling:
+                if this.deadline is None:
+                    this.deadline = self.loop.time() + self.options.cancel_grace
+                elif self.loop.time() >= this.deadline:
+                    self._stop_rest(this)
+                    return
                 self._turn = inv
                 self._idle.discard(inv)
-                self._stopped[inv] = self.loop.time()
+                self._stopped[inv] = this.deadline
                 self.stop(inv)
-                await self._settle_in(inv, grace)
-                this.finished = not this.running
-                return
-            if inv in self._parked and self._parked[inv][0].enabled:
-                if self.loop.time() - self._stopped[inv] > grace:
-                    self._give_up_one(this, inv)
-                elif self._resume(inv):
-                    await self._settle_in(inv, grace)
-                this.finished = not this.running
-                return
-        if this.running and not await self._wait_for_news(grace):
-            self._give_up(this)
+            elif self._late(inv) or not self._resume(inv):
+                parked = False
+            if inv in this.running and (self._turn is inv or self._late(inv)):
+                await self._settle_in(inv)
+            this.finished = not this.running
+            return
+        if this.running:
+            await self._wait_for_one(this)
         this.finished = not this.running
 
-    async def _settle_in(self, inv: Invocation, grace: float) -> None:
-        if self._turn is not inv or inv not in inv.round.running:
-            return
-        self._settled = self.loop.create_future()
-        timer = self.loop.call_later(grace, self._changed, inv)
-        try:
-            await self._settled
-        finally:
-            timer.cancel()
-            self._settled = None
+    def _stop_rest(self, this: Round) -> None:
+        """Some took the whole grace: the others are cancelled together and have one of their own together."""
+        for inv in sorted(this.running, key=lambda inv: inv.id):
+            if not inv.cancelling:
+                self._idle.discard(inv)
+                self._stopped[inv] = self.loop.time() + self.options.cancel_grace
+                self.stop(inv)
+        this.finished = not this.running
 
-    def _give_up(self, this: Round) -> None:
+    def _late(self, inv: Invocation) -> bool:
+        return self.loop.time() >= self._stopped[inv]
+
+    async def _settle_in(self, inv: Invocation) -> None:
+        """Wait until it gives its turn back; abandon it when its grace is over."""
+        if self._turn is inv and not self._late(inv):
+            self._settled = self.loop.create_future()
+            timer = self.loop.call_at(self._stopped[inv], self._changed, inv)
+            try:
+                await self._settled
+            finally:
+                timer.cancel()
+                self._settled = None
+        if inv in inv.round.running and self._late(inv):
+            self._give_up_one(inv.round, inv)
+
+    async def _wait_for_one(self, this: Round) -> None:
+        """All are cancelled and none can go on: wait for news until the first one's grace is over."""
+        first = min(this.running, key=lambda inv: (self._stopped[inv], inv.id))
+        left = self._stopped[first] - self.loop.time()
+        if left <= 0 or not await self._wait_for_news(left):
+            self._give_up_one(this, first)
+
+    def give_up(self, this: Round) -> None:
+        """See `Driver`."""
         for inv in sorted(this.running, key=lambda inv: inv.id):
             self._give_up_one(this, inv)
         this.failing = this.finished = True

@@ -50,15 +50,23 @@ class Effect:
         self.task: asyncio.Task[Any] | None = None
 
 
-async def perform(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """Run an effect: an async function here, a plain one in a thread of its own."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*args)
-    result = await in_thread(lambda: function(*args), "stepscope effect")
-    return await result if inspect.isawaitable(result) else result
+async def perform(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+    """Run an effect, an async function here, a plain one in a thread of its own; gives its result or its error.
+
+    The error is given, not raised: what ends the process must reach it through the handler.
+    """
+    try:
+        if inspect.iscoroutinefunction(function):
+            return await function(*args), None
+        result = await thread_future(lambda: function(*args), "stepscope effect")
+        return (await result if inspect.isawaitable(result) else result), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        return None, error
 
 
-async def in_thread(call: Callable[[], Any], name: str) -> Any:
+def thread_future(call: Callable[[], Any], name: str) -> asyncio.Future[Any]:
     """Run `call` in a daemon thread: one that never returns must not keep the process from ending."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
@@ -87,4 +95,4 @@ async def in_thread(call: Callable[[], Any], name: str) -> Any:
             pass
 
     threading.Thread(target=work, name=name, daemon=True).start()
-    return await done
+    return done

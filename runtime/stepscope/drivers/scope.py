@@ -102,15 +102,24 @@ async def run_child(driver: Driver, plan: Plan, inv: Invocation, message: Any) -
                 run_id="", version="", unix_ns=0, scope=inv.id, prefix=prefix,
             )
         )  # fmt: skip
-    failure: BaseException | None = None
+
+    def end(failure: BaseException | None) -> None:
+        """Once: an abandoned host's sub-workflow has ended before its own task finds out."""
+        driver.hosting.pop(inv, None)
+        if not ended:
+            ended.append(True)
+            kernel.cancel()
+            if journal.on:
+                journal.append(run_ended(kernel, failure))
+
+    ended: list[bool] = []
+    driver.hosting[inv] = lambda: end(asyncio.CancelledError())
     try:
         await run_scope(driver, kernel, payload, inv)
     except BaseException as error:
-        failure = error
+        end(error)
         raise
-    finally:
-        if journal.on:
-            journal.append(run_ended(kernel, failure))
+    end(None)
     return kernel.outputs
 
 

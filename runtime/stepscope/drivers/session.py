@@ -72,6 +72,7 @@ class Session:
         self.run_id = uuid.uuid4().hex[:16]
         began = time.perf_counter_ns()
         self._journal = Journal(lambda: time.perf_counter_ns() - began)
+        self._ended = False
         self._options = options
         self._payload = Value.of(message, "workflow {!r}: its input", plan.name)
         self._kernel = Kernel(plan, self._journal, strict=options.strict, describe=error_info)
@@ -95,7 +96,6 @@ class Session:
     async def run(self) -> WorkflowResult:
         """Run to quiescence. Raises what `Workflow.run` says."""
         kernel, journal = self._kernel, self._journal
-        failure: BaseException | None = None
         ticker: asyncio.TimerHandle | None = None
         loop = asyncio.get_running_loop()
 
@@ -109,16 +109,12 @@ class Session:
         try:
             await run_scope(self._driver(), kernel, self._payload)
         except BaseException as error:
-            failure = error
+            self.end(error)
             raise
         finally:
             if ticker is not None:
                 ticker.cancel()
-            if journal.on:
-                journal.append(run_ended(kernel, failure))
-            self._sinks.close()
-            if journal.announce is not None:
-                journal.announce(ALL)
+        self.end(None)
         return WorkflowResult(
             outputs=[value.fresh() for value in kernel.outputs],
             state={key: value.fresh() for key, value in sorted(kernel.state.committed.items()) if value is not None},
@@ -127,6 +123,20 @@ class Session:
             run_id=self.run_id,
             findings=[of_event(event, self.run_id) for event in journal.findings],
         )
+
+    def end(self, failure: BaseException | None) -> None:
+        """Record how the run ended and close its sinks, once; after this nothing is recorded any more."""
+        if self._ended:
+            return
+        self._ended = True
+        journal = self._journal
+        if journal.on:
+            journal.append(run_ended(self._kernel, failure))
+        announce = journal.announce
+        journal.listen((), ())
+        self._sinks.close()
+        if announce is not None:
+            announce(ALL)
 
     def _driver(self) -> Driver:
         if self._options.mode == "deterministic":

@@ -138,5 +138,6 @@ async def stream_run(
         if not run.done():
             run.cancel()
             await asyncio.wait((run,))
+        session.end(asyncio.CancelledError())  # it may not even have begun
         if not run.cancelled():
             run.exception()  # seen: whoever left early does not ask for it

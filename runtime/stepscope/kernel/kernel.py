@@ -85,8 +85,10 @@ class Kernel:
         self._inboxes: Inboxes = []
         self._left: dict[int, int] = {}
         self._arrivals = 0
-        self._failures: list[tuple[int, Exception]] = []
+        self.failures: list[tuple[int, Exception]] = []
+        """What failed the superstep, with ranks; if there is any, it can no longer commit (BAR-3)."""
         self._digest: Digest | None = None
+        self._open = False
 
     # -- the run -------------------------------------------------------------------------------------------------
 
@@ -138,6 +140,7 @@ class Kernel:
                 )
             inboxes.append(inbox)
         self._inboxes = inboxes
+        self._open = True
         self._left = {inbox[0].rank: len(inbox) for inbox in inboxes}
         self._arrivals = len(inboxes)
         if journal.on:
@@ -177,27 +180,17 @@ class Kernel:
         """The invocation has its terminal outcome; it is fenced from now on (BAR-2, STA-7)."""
         if inv.outcome is not None:
             return
-        tickets = inv.tickets
-        for ticket in tickets:
-            self._locks.withdraw(ticket)
-        for record in reversed(inv.holds):
-            if outcome == "completed":
-                self.report.not_released(inv, record)
-            self._locks.release(inv, record, "ended", 0)
+        if inv.holds or inv.tickets:
+            self._let_go(inv, outcome)
         inv.outcome = outcome
-        for ticket in tickets:  # a task that the handler left behind waits there
-            ticket.error = self._operations.refuse(inv, ticket.op)
-            ticket.done = True
-            if ticket.wake is not None:
-                ticket.wake()
         journal = self.journal
         info = None
         if error is not None and outcome == "failed":
             info = self._describe(error)
             if isinstance(error, Exception):
-                self._failures.append((inv.rank, error))
+                self.failures.append((inv.rank, error))
             else:
-                self._failures.append(
+                self.failures.append(
                     (
                         inv.rank,
                         WorkflowError(f"executor {inv.executor!r}: the handler ended with {type(error).__name__}"),
@@ -221,14 +214,25 @@ class Kernel:
                     )
                 )
 
-    @property
-    def failing(self) -> bool:
-        """Whether the superstep can no longer commit (BAR-3)."""
-        return bool(self._failures)
+    def _let_go(self, inv: Invocation, outcome: Outcome) -> None:
+        """Take it out of every queue, release what it holds (STA-7), refuse what waits for it still (BAR-2)."""
+        tickets = inv.tickets
+        for ticket in tickets:
+            self._locks.withdraw(ticket)
+        for record in reversed(inv.holds):
+            if outcome == "completed":
+                self.report.not_released(inv, record)
+            self._locks.release(inv, record, "ended", 0)
+        inv.outcome = outcome
+        for ticket in tickets:  # a task that the handler left behind waits there
+            ticket.error = self._operations.refuse(inv, ticket.op)
+            ticket.done = True
+            if ticket.wake is not None:
+                ticket.wake()
 
     def fail(self, error: Exception) -> None:
         """The superstep cannot commit for a reason outside every handler."""
-        self._failures.append((len(self.names), error))
+        self.failures.append((len(self.names), error))
 
     def table(self) -> list[tuple[str, Invocation, list[Invocation]]]:
         """Held keys: key, owner, who waits (DLK-4's table)."""
@@ -241,7 +245,7 @@ class Kernel:
 
         Raises `SuperstepError`; the kernel is then as it was at the last barrier.
         """
-        if not self._failures:
+        if not self.failures:
             try:
                 changes = self.state.prepare()
                 sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()]
@@ -251,7 +255,7 @@ class Kernel:
             except Exception as error:
                 if isinstance(error, StateConflictError):
                     self.report.conflict(error)
-                self._failures.append((len(self.names), error))
+                self.failures.append((len(self.names), error))
             except BaseException as error:
                 what = f"a condition, selection function or reducer ended with {type(error).__name__}"
                 self.fail(WorkflowError(f"{what} at the barrier of superstep {self.superstep}."))
@@ -265,11 +269,13 @@ class Kernel:
         raise self._abandon()
 
     def cancel(self) -> None:
-        """The run was cancelled from outside while the superstep ran: nothing of it is committed."""
-        self._abandon(cancelled=True)
+        """The scope was cancelled from outside: nothing of a superstep that was under way is committed."""
+        if self._open:
+            self._abandon(cancelled=True)
 
     def _commit(self, changes: list[Any], sends: list[Message], routing: Routing) -> None:
         assert self._digest is not None
+        self._open = False
         names = self.names
         self.state.adopt(changes)
         outputs = [(inv.executor, value) for inbox in self._inboxes for inv in inbox for value in inv.outputs or ()]
@@ -315,9 +321,10 @@ class Kernel:
                 )  # fmt: skip
 
     def _abandon(self, cancelled: bool = False) -> SuperstepError:
-        self._failures.sort(key=lambda item: item[0])
-        failures = [error for _, error in self._failures]
-        self._failures = []
+        self.failures.sort(key=lambda item: item[0])
+        self._open = False
+        failures = [error for _, error in self.failures]
+        self.failures = []
         reverted = self.state.abandon()
         journal = self.journal
         if journal.on:

@@ -179,6 +179,26 @@ class Locks:
                 return [ticket, *rest]
         return None
 
+    def _check_waiters(self, ticket: Ticket, lock: _Lock, entered: bool) -> None:
+        """The new owner may wait elsewhere with another of its tasks: those behind it may have closed a cycle (DLK-2).
+
+        Raises `DeadlockError` for the newcomer, which then has nothing.
+        """
+        inv, record = ticket.inv, ticket.record
+        assert record is not None
+        if lock.owner is not inv or not any(other is not ticket for other in inv.tickets):
+            return
+        for waiter in lock.queue:
+            path = self._path(inv, waiter.inv, [])
+            if path:
+                error = self._deadlock(waiter, path)
+                self._report(error, ticket)
+                if entered:
+                    self.release(inv, record, "ended", 0)
+                else:
+                    self.withdraw(ticket)
+                raise error
+
     def _deadlock(self, ticket: Ticket, path: list[Ticket]) -> DeadlockError:
         """Name each invocation on the cycle, what it holds there and what it wants."""
         waits = [ticket, *path]
@@ -226,10 +246,10 @@ class Locks:
                 continue
             try:
                 entered = self._take(ticket)
+                ticket.result = ticket.record
+                self._check_waiters(ticket, lock, entered)
             except DeadlockError as error:
                 ticket.error, entered = error, True
-            else:
-                ticket.result = ticket.record
             if entered:
                 ticket.done = True
                 woken.append(ticket)

@@ -20,12 +20,10 @@ class State:
     """The keys of one scope. A value of None means absent throughout."""
 
     def __init__(self, keys: Mapping[str, StateKey]) -> None:
-        """Put every declared initial value in place. Raises `UnstorableValueError`."""
+        """Put every declared initial value in place."""
         self._keys = keys
         self.committed: dict[str, Value | None] = {
-            name: Value.of(key.initial, "state key {!r}: initial", name)
-            for name, key in keys.items()
-            if key.initial is not ABSENT
+            name: key.initial for name, key in keys.items() if key.initial is not None
         }
         self._live: dict[str, Value | None] = {}
         self._live_writers: dict[str, dict[int, str]] = {}
@@ -40,8 +38,6 @@ class State:
 
     def check(self, inv: Invocation, verb: str, key: str) -> Access:
         """Refuse what a key's access does not allow, naming the remedy. Raises `StateUsageError`."""
-        if type(key) is not str or not key:
-            raise StateUsageError(f"executor {inv.executor!r}: a state key is a non-empty string, not {key!r}.")
         access = self.access(key)
         if verb in _ALLOWED[access]:
             return access
