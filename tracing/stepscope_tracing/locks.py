@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stepscope.events import LockAcquired, LockReleased, LockWaiting
+from stepscope.events import LockAcquired, LockWaiting
 
 from .blocks import Blocks
 from .index import Index
@@ -48,7 +48,7 @@ def at(blocks: Blocks, index: Index, seq: int, low: int, scope: int) -> dict[str
             states[key] = LockState(one.inv, one.executor, state.queue)
         else:
             state.queue.append(Waiter(one.inv, one.executor, one.op, one.wait_seq))
-    return {key: _handed_over(blocks, state, key, seq, scope) for key, state in sorted(states.items())}
+    return dict(sorted(states.items()))
 
 
 def _alive(index: Index, seq: int, low: int) -> Iterator[int]:
@@ -72,14 +72,3 @@ def _first(index: Index, low: int) -> int:
         else:
             end = middle
     return start
-
-
-def _handed_over(blocks: Blocks, state: LockState, key: str, seq: int, scope: int) -> LockState:
-    """Ownership changes at the hand-over (STA-5): at the release itself the next one holds the key."""
-    event = blocks.event(seq)
-    if not isinstance(event, LockReleased) or event.key != key or event.scope != scope or not event.next:
-        return state
-    heir = next((waiter for waiter in state.queue if waiter.inv == event.next), None)
-    if state.holder or heir is None or heir.op != "hold":
-        return state
-    return LockState(heir.inv, heir.executor, [waiter for waiter in state.queue if waiter is not heir])

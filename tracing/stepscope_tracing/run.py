@@ -417,6 +417,9 @@ class Run:
         return [locks.use(self._blocks, index, row) for row in range(len(index.locks))]
 
     def locks_at(self, seq: int, scope: int = 0) -> dict[str, LockState]:
-        """The keys that are held or waited for once the event at `seq` has happened, by name."""
+        """The keys that are held or waited for once the event at `seq` has happened, by name.
+
+        A key is held from its `LockAcquired` to before its `LockReleased`; `LockReleased.next` tells the heir.
+        """
         low = self._spans(0).start_before(seq, 0)
         return locks.at(self._blocks, self.index(), seq, low, scope)

@@ -54,18 +54,9 @@ def test_locks_at_every_event_are_the_replayed_ones(events: list[AnyEvent]) -> N
             expected = {key for key, queue in replayed.queue.items() if queue} | set(replayed.holder)
             assert set(states) == expected
             for key, state in states.items():
-                assert [waiter.inv for waiter in state.queue] + [state.holder] == expected_order(
-                    replayed, key, event if event.scope == scope else events[0]
-                )
-
-
-def expected_order(replayed: Replayed, key: str, event: AnyEvent) -> list[int]:
-    queue, holder = replayed.queue.get(key, []), replayed.holder.get(key, 0)
-    handed_over = isinstance(event, ev.LockReleased) and event.key == key and not holder and event.next in queue
-    # with the release itself (STA-5), unless a plain operation comes first
-    if handed_over and isinstance(event, ev.LockReleased) and replayed.ops[key, event.next] == "hold":
-        return [inv for inv in queue if inv != event.next] + [event.next]
-    return [*queue, holder]
+                assert [waiter.inv for waiter in state.queue] == replayed.queue.get(key, [])
+                assert state.holder == replayed.holder.get(key, 0)
+                assert [(w.inv, w.op) for w in state.queue] == [(w.inv, replayed.ops[key, w.inv]) for w in state.queue]
 
 
 @given(streams(acts=8))
@@ -99,7 +90,7 @@ def test_every_use_is_listed_with_its_times(events: list[AnyEvent]) -> None:
             assert (performed.inv, performed.key) == (use.inv, use.key)
 
 
-def test_ownership_changes_at_the_hand_over() -> None:
+def test_a_lock_goes_from_one_to_the_next() -> None:
     stream = Stream("a", "b", "c", keys=[live("k", 0)])
     for target in ("a", "b", "c"):
         stream.mail = [*stream.mail, stream.mail[0].__class__(0, "", 0, target, stream.mail[0].payload)]
@@ -120,8 +111,8 @@ def test_ownership_changes_at_the_hand_over() -> None:
         "a",
         [(b, "b", "hold", waiting - 1), (c, "c", "get", waiting)],  # type: ignore[list-item]
     )
-    assert run.locks_at(released)["k"].holder == b
-    assert [w.inv for w in run.locks_at(released)["k"].queue] == [c]
+    assert (run.locks_at(released)["k"].holder, run.locks_at(released + 1)["k"].holder) == (0, b)
+    assert [w.inv for w in run.locks_at(released + 1)["k"].queue] == [c]
     assert run.locks_at(run.last) == {}
 
 
