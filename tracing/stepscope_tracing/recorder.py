@@ -43,7 +43,10 @@ def open_recorder(path: str | os.PathLike[str], redact: Redact = None) -> Observ
     rules: Sequence[Rule] = (
         () if redact is None else (redact,) if isinstance(redact, str) or callable(redact) else redact
     )
-    Redactor(rules)
+    try:
+        Redactor(rules)
+    except ValueError as error:
+        raise RecordingError(f"cannot record to {str(path)!r}: {error}.") from None
     target = Path(path)
     db.prepare(target)
     return Recorder(target, tuple(rules))

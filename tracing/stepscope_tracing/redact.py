@@ -41,8 +41,6 @@ from stepscope.events import (
 )
 from stepscope.values import Tree, Value
 
-from .errors import RecordingError
-
 Rule: TypeAlias = str | Callable[[str, Tree], Tree]
 
 REDACTED: dict[str, bool] = {"$redacted": True}
@@ -56,10 +54,10 @@ class Redactor:
     """Applies rules to the events of one run."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        """`rules`: see the module. Raises `RecordingError` for an empty glob."""
+        """`rules`: see the module. Raises `ValueError` for an empty glob."""
         globs = [rule for rule in rules if isinstance(rule, str)]
         if not all(globs):
-            raise RecordingError("an empty redaction rule; name a place, such as 'state.token' or '*.password'.")
+            raise ValueError("an empty redaction rule: name a place, such as 'state.token' or '*.password'")
         # "message.*" means the message itself too
         globs += [rule[:-2] for rule in globs if rule.endswith(".*")]
         self._matches = re.compile("|".join(fnmatch.translate(rule) for rule in globs) or "(?!)").match
