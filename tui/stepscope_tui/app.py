@@ -46,10 +46,19 @@ from .widgets.titles import Titles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from textual.command import Provider
+
     from .widgets.prompt import Prompt
 
 _PLAY_S = 0.25
 _FOLLOW_S = 0.2
+
+
+def _actions() -> type[Provider]:
+    """The palette's commands; not needed before somebody asks for the palette."""
+    from .palette import Actions
+
+    return Actions
 
 
 class DebuggerApp(App[None]):
@@ -57,7 +66,7 @@ class DebuggerApp(App[None]):
 
     TITLE = "Stepscope"
     CSS_PATH = "debugger.tcss"
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_actions}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(",".join(keys), f"do('{name}')", ACTIONS[name].help, show=False, id=name)
         for name, keys in load().items()
@@ -94,10 +103,6 @@ class DebuggerApp(App[None]):
         self._follower: Callable[[], None] | None = None
         if keymap != "default":
             self.set_keymap({name: ",".join(keys) for name, keys in self.keys.items()})
-
-    def get_system_commands(self, screen: object) -> object:  # type: ignore[override]
-        """None of Textual's own: the palette lists this debugger's actions."""
-        return ()
 
     def get_theme(self, theme_name: str) -> Theme | None:
         """As any application's, looked up once: it is asked for with each line that is painted."""
@@ -250,6 +255,11 @@ class DebuggerApp(App[None]):
         self.copy_to_clipboard(f"stepscope open {link}")
         self.say(f"Copied: stepscope open {link}")
 
+    @property
+    def playing(self) -> bool:
+        """Whether it steps by itself."""
+        return self._player is not None
+
     def do_play(self) -> None:
         """Step by itself, or stop doing so."""
         if self._player is None:
@@ -274,7 +284,7 @@ class DebuggerApp(App[None]):
     def do_close(self) -> None:
         """Undo the last thing that covers something: prompt, maximised panel, search, filter."""
         log = self.query_one(EventsPanel)
-        if self._prompt is not None and self._prompt.is_mounted:
+        if self._prompt is not None and self._prompt.is_attached:
             self.panels[self.arrangement.visible()[-1]].focus()
         elif self.arrangement.maximised is not None:
             self.do_maximise()
