@@ -26,6 +26,7 @@ class _Driver:
         self.stream = stream
         self.depth = depth
         self.ring = ring
+        self.hosts: set[int] = set()
         self.acts: list[Callable[[int], None]] = [
             self._get, self._get, self._set, self._add, self._update, self._hold, self._hold, self._release, self._send,
             self._send, self._output, self._effect, self._sub,
@@ -98,8 +99,9 @@ class _Driver:
         self.stream.effect(inv, self.rng.choice(["now", "fetch"]), self.rng.choice(_VALUES))
 
     def _sub(self, inv: int) -> None:
-        if self.depth or self.rng.random() < 0.8:
+        if self.depth or inv in self.hosts or self.rng.random() < 0.8:
             return
+        self.hosts.add(inv)
         child = _Driver(self.rng, self.stream.sub(inv, "x", "y", keys=KEYS), depth=1)
         for _ in range(self.rng.randint(1, 2)):
             if child.stream.mail:
