@@ -22,6 +22,9 @@ from .waits import Wait, cycles, waits_of
 if TYPE_CHECKING:
     from stepscope_tracing.model import Arrival, LockState, SuperstepSpan
 
+DEADLOCK = "DEADLOCK"
+"""What the line of a deadlock begins with."""
+
 _NAME = 16
 
 
@@ -105,7 +108,7 @@ def _wait_text(wait: Wait, since: int, looks: Looks) -> Text:
 
 
 def _cycle_text(cycle: Sequence[Wait], looks: Looks) -> Text:
-    line = Text("DEADLOCK ", style("alarm"), no_wrap=True, end="")
+    line = Text(f"{DEADLOCK} ", style("alarm"), no_wrap=True, end="")
     for i, wait in enumerate(cycle):
         line.append(", " if i else " ", style("alarm"))
         line.append(shorten(wait.executor, _NAME, looks), style("name.lit"))

@@ -123,7 +123,7 @@ def _key_lines(state: ScopeState, key: str, opened: OpenPaths) -> Iterator[State
     if value is not None and openable and (paths is not None or inside):
         before = change.old.tree() if inside and change is not None and change.old is not None else None
         for node in compared(before, value.tree(), paths or set()) if inside else lines(value.tree(), paths or set()):
-            if paths is not None or node.mark and not (node.has_more and node.mark == "changed"):
+            if paths is not None or (node.mark and not (node.has_more and node.mark == "changed")):
                 yield _node_line(state, key, node, whole_path=paths is None)
     for one in state.pending.get(key, []):
         text = "deleted" if one.new is None else one_line(one.new)

@@ -46,12 +46,19 @@ class Strip(NamedTuple):
 
 
 def holds(uses: Sequence[LockUse]) -> list[Stretch]:
-    """Who held the key, when; plain operations hold it for no time and are left out."""
-    return [
-        Stretch(use.acquired_seq, use.released_seq or FOREVER, use.executor)
-        for use in uses
-        if use.op == "hold" and use.acquired_seq
-    ]
+    """Who held the key, when; plain operations hold it for no time and are left out.
+
+    Whoever waited owns the key from the release that handed it over, a little before it wakes up (STA-5).
+    """
+    out: list[Stretch] = []
+    handed = 0
+    for use in sorted(uses, key=lambda use: use.acquired_seq):
+        if use.op == "hold" and use.acquired_seq:
+            first = handed if 0 < use.wait_seq < handed <= use.acquired_seq else use.acquired_seq
+            out.append(Stretch(first, use.released_seq or FOREVER, use.executor))
+        if use.acquired_seq:
+            handed = use.released_seq
+    return out
 
 
 def waits(uses: Sequence[LockUse]) -> list[Stretch]:
@@ -99,6 +106,10 @@ def strip(uses: Sequence[LockUse], first: int, last: int, cursor: int, glyphs: G
         for x in _cells(one, first, per, cells):
             counts[x] += 1
     lower = [[_queue(n, glyphs), "waiting"] if n else [" ", "blank"] for n in counts for _ in range(step)]
+    for one in waited:
+        where = _cells(one, first, per, cells)
+        if all(counts[x] == 1 for x in where):
+            _name(lower, one, range(where.start * step, where.stop * step), glyphs)
     at = (cursor - first) // per * step
     return Strip(
         _row(upper, at, cursor >= first), _row(lower, at, cursor >= first),
@@ -123,7 +134,7 @@ def _name(cells: list[list[str]], one: Stretch, where: range, glyphs: Glyphs) ->
     if len(name) + 2 > len(where):
         return
     for i, char in enumerate(name, where.start + 1):
-        cells[i] = [char, "name.lit" if cells[i][1] == "held" else "holder"]
+        cells[i] = [char, "holder" if cells[i][1] == "wanted" else "name.lit"]
 
 
 def _row(cells: list[list[str]], at: int, inside: bool) -> Row:

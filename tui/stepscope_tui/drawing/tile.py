@@ -22,7 +22,6 @@ from stepscope.events import (
     SuperstepFailed,
     SuperstepStarted,
 )
-from stepscope_tui.describe import meaning_of
 
 from . import arcs as wires
 from .arcs import Arc, Plan
@@ -30,6 +29,7 @@ from .bars import Bars, Beginning
 from .canvas import Canvas
 from .glyphs import RIGHT, UP, Glyphs
 from .lanes import LaneGrid
+from .marks import Marks
 from .slots import Slot, executor_of, slots_of
 
 _MIN_BODY = 6
@@ -120,10 +120,12 @@ class _Builder:
         self.canvas = Canvas(self.grid.height, width, self.glyphs)
         self._guides()
         self._bars()
-        self._marks()
+        marks = Marks(self.canvas, self.grid, self.glyphs, self.slots)
+        marks.draw()
         self._wires()
         self._rules()
         self._titles()
+        marks.count()
         self.canvas.finish()
         events = self.stretch.events
         starts = [slot.first for slot in self.slots]
@@ -202,55 +204,6 @@ class _Builder:
 
     def _prefix(self, scope: int) -> str:
         return self.stretch.hosts.get(scope, "?") + "/" if scope else ""
-
-    def _marks(self) -> None:
-        hidden: Counter[int] = Counter()
-        crowded: Counter[str] = Counter()
-        per_slot: dict[int, dict[str, list[AnyEvent]]] = {}
-        for i, slot in enumerate(self.slots):
-            if slot.kind != "event":
-                continue
-            here: dict[str, list[AnyEvent]] = {}
-            for event in slot.events:
-                executor = executor_of(event)
-                if executor in self.shown:
-                    here.setdefault(executor, []).append(event)
-                elif (row := self.grid.row(executor)) is not None:
-                    hidden[row] += 1
-            per_slot[i] = here
-            for executor, events in here.items():
-                if len(events) > 1:
-                    crowded[executor] += 0
-        for i, here in per_slot.items():
-            for executor, events in here.items():
-                if executor in crowded:
-                    crowded[executor] += len(events)
-                else:
-                    self._mark(self.shown[executor], self.slots[i].x, events[0])
-        for executor, number in crowded.items():
-            at = [self.slots[i].x for i, here in per_slot.items() if executor in here]
-            self._total(self.shown[executor], min(at), max(at) + 1, number, "total")
-        for row, number in hidden.items():
-            self._total(row, *self._body(), number, "hidden")
-
-    def _mark(self, row: int, x: int, event: AnyEvent) -> None:
-        role = meaning_of(event)
-        handler = role in ("started", "completed")
-        self.canvas.put(
-            row, x, self.glyphs.mark(event, joined=self.grid.joined), "handler" if handler else role, event.seq
-        )
-
-    def _body(self) -> tuple[int, int]:
-        first = next((slot.end for slot in self.slots if slot.kind == "entry"), 0)
-        end = next((slot.x for slot in reversed(self.slots) if slot.kind == "rule"), self.canvas.width)
-        return first, max(end, first + 1)
-
-    def _total(self, row: int, first: int, end: int, number: int, role: str) -> None:
-        text = str(number)
-        low, high = self._body()
-        x = (first + end - len(text)) // 2
-        x = max(low, min(x, high - len(text)))
-        self.canvas.put(row, x, text, role, self.stretch.events[-1].seq)
 
     def _wires(self) -> None:
         began: dict[tuple[int, str], int] = dict.fromkeys(self.stretch.senders, -1)

@@ -8,11 +8,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
+from textual.cache import LRUCache
 
 from stepscope_tui.drawing import contention as drawn
 from stepscope_tui.drawing.glyphs import Glyphs, glyphs_of
 from stepscope_tui.drawing.strips import FOREVER, strip, window
-from stepscope_tui.looks import looks_of
+from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import Goto
 from stepscope_tui.widgets.lines import LineView
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _NUMBERS = 14
 """Cells behind a strip for the numbers of holds and waits."""
 _MOST_PER_CELL = 4096
+_KEPT_BLAME = 1024
 
 
 class LockIndex:
@@ -65,21 +67,54 @@ class Entry(NamedTuple):
     seq: int = 0
 
 
-class ContentionRows:
-    """Lines that are made when they are seen."""
+class Barriers:
+    """A line for each superstep of a run; those of closed ones are made once."""
 
-    def __init__(self, entries: list[Entry]) -> None:
-        """In order."""
+    def __init__(self, run: Run, looks: Looks) -> None:
+        """Of a run as far as it is recorded now."""
+        self.run = run
+        self.looks = looks
+        self.spans = run.supersteps()
+        self._made: LRUCache[tuple[int, bool], Text] = LRUCache(_KEPT_BLAME)
+
+    def line(self, index: int, here: int) -> Text:
+        """The line of one superstep; `here` is the index of the cursor's."""
+        key = (index, index == here)
+        made = self._made.get(key)
+        if made is None:
+            span = self.spans[index]
+            arrivals = self.run.arrivals(span.superstep)
+            made = drawn.blame_line(span, arrivals, self.looks, here=index == here)
+            if span.outcome != "open":
+                self._made[key] = made
+        return made
+
+
+class ContentionRows:
+    """Lines that are made when they are seen: `entries`, then one for each barrier of the run."""
+
+    def __init__(self, entries: list[Entry], barriers: Barriers | None = None, here: int = -1) -> None:
+        """`here`: index of the cursor's superstep."""
         self.entries = entries
+        self._barriers = barriers
+        self._here = here
 
     @property
     def count(self) -> int:
         """How many lines."""
-        return len(self.entries)
+        return len(self.entries) + (len(self._barriers.spans) if self._barriers is not None else 0)
 
     def row(self, index: int) -> Text:
         """One line."""
-        return self.entries[index].make()
+        if index < len(self.entries) or self._barriers is None:
+            return self.entries[index].make()
+        return self._barriers.line(index - len(self.entries), self._here)
+
+    def seq(self, index: int) -> int:
+        """The event that a line leads to, 0 for none."""
+        if index < len(self.entries):
+            return self.entries[index].seq
+        return self._barriers.spans[index - len(self.entries)].first if self._barriers is not None else 0
 
 
 class ContentionPanel(LineView):
@@ -93,6 +128,8 @@ class ContentionPanel(LineView):
         self._per = 1
         self._locks = LockIndex([])
         self._locks_of: tuple[object, ...] = ()
+        self._barriers: Barriers | None = None
+        self._barriers_of: tuple[object, ...] = ()
 
     def show(self, run: Run, seq: int) -> None:
         """Show the run as of `seq`."""
@@ -104,8 +141,11 @@ class ContentionPanel(LineView):
             self._locks = LockIndex(run.locks())
             self._locks_of = (run, run.last)
         glyphs = glyphs_of(looks_of(self))
+        if self._barriers is None or self._barriers_of != (run, run.last, glyphs):
+            self._barriers, self._barriers_of = Barriers(run, glyphs.looks), (run, run.last, glyphs)
+        here = bisect_right(self._barriers.spans, seq, key=lambda span: span.first) - 1
         entries = [*self._lock_entries(run, seq, glyphs), *self._barrier_entries(run, seq, glyphs)]
-        self.set_rows(ContentionRows(entries))
+        self.set_rows(ContentionRows(entries, self._barriers, here))
 
     def zoom(self, by: int) -> None:
         """1 in, -1 out, 0 back to an event a cell."""
@@ -117,8 +157,8 @@ class ContentionPanel(LineView):
         """Go there."""
         message.stop()
         rows = self.rows
-        if isinstance(rows, ContentionRows) and message.row < rows.count and rows.entries[message.row].seq:
-            self.post_message(Goto(rows.entries[message.row].seq))
+        if isinstance(rows, ContentionRows) and message.row < rows.count and rows.seq(message.row):
+            self.post_message(Goto(rows.seq(message.row)))
 
     def on_line_view_moved(self, message: LineView.Moved) -> None:
         """Nothing else follows this cursor."""
@@ -143,7 +183,8 @@ class ContentionPanel(LineView):
         around = (span.first, span.last) if span is not None else None
         first, last, scale = window(seq, run.last, cells, self._per, around)
         uses = self._locks.within(first, last)
-        yield from self._graph_entries(run, seq, glyphs)
+        graph = self._graph(run, seq, glyphs)
+        yield from (_fixed(text) for text in graph if text.plain.startswith(drawn.DEADLOCK))
         if not uses:
             yield _fixed(drawn.no_locks(True))
             return
@@ -155,20 +196,21 @@ class ContentionPanel(LineView):
             name = f"#{scope}:{key}" if scope else key
             for text in drawn.strip_texts(name, made, label, glyphs):
                 yield Entry(lambda text=text: text, _began(of[0]))  # type: ignore[misc]
+        now = [text for text in graph if not text.plain.startswith(drawn.DEADLOCK)]
+        yield _fixed(drawn.heading("Now", "who holds, and who waits for it" if now else "all locks are free", looks))
+        yield from map(_fixed, now)
 
-    def _graph_entries(self, run: Run, seq: int, glyphs: Glyphs) -> Iterator[Entry]:
+    def _graph(self, run: Run, seq: int, glyphs: Glyphs) -> list[Text]:
         locks = run.locks_at(seq)
         since = {one.since_seq for lock in locks.values() for one in lock.queue}
         times = {at: run.event(at).t for at in sorted(since)}
-        for text in drawn.graph_texts(locks, run.event(seq).t, times, glyphs.looks):
-            yield _fixed(text)
+        return drawn.graph_texts(locks, run.event(seq).t, times, glyphs.looks)
 
     # barriers
 
     def _barrier_entries(self, run: Run, seq: int, glyphs: Glyphs) -> Iterator[Entry]:
         looks = glyphs.looks
-        spans = run.supersteps()
-        if not spans:
+        if not run.supersteps():
             return
         here = run.superstep_at(seq)
         if here is not None:
@@ -183,13 +225,6 @@ class ContentionPanel(LineView):
             for text, arrival in zip(drawn.blame_texts(here, arrivals, self.size.width, glyphs), by_time, strict=True):
                 yield Entry(lambda text=text: text, arrival.seq)  # type: ignore[misc]
         yield _fixed(drawn.heading("All barriers", "who was last", looks))
-        for span in spans:
-
-            def blame(span=span) -> Text:  # type: ignore[no-untyped-def]
-                is_here = here is not None and span.first == here.first
-                return drawn.blame_line(span, run.arrivals(span.superstep, span.scope), looks, here=is_here)
-
-            yield Entry(blame, span.first)
 
 
 def _fixed(text: Text) -> Entry:
