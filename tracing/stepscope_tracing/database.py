@@ -37,6 +37,8 @@ class Database:
         self.connection = connection
         self.path = path
         self.lock = threading.RLock()
+        self.identity = (0, 0)
+        """Device and inode of a file that is written."""
         self._borrowed = borrowed
 
     def rows(self, sql: str, *parameters: Any, **named: Any) -> list[Any]:
@@ -138,20 +140,37 @@ def open_writing(path: Path) -> Database:
         raise RecordingError(
             f"cannot record to {str(path)!r}: {because(error)}; choose a file that can be written."
         ) from None
-    return Database(connection, path)
+    database = Database(connection, path)
+    database.identity = identity(path)
+    return database
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Device and inode, zeros where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def finish_writing(database: Database) -> None:
     """Close, leaving one self-contained file unless somebody is reading it. Raises `RecordingError`."""
-    connection = database.connection
+    connection, path = database.connection, database.path
+    assert path is not None
     try:
+        if identity(path) != database.identity:
+            raise RecordingError(
+                f"recording {str(path)!r} was removed or replaced while it was written: what was recorded is lost; "
+                f"leave the file alone until the run is over."
+            )
         connection.execute("PRAGMA busy_timeout = 100")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):  # a reader is at work: the last one to close tidies up
             raise RecordingError(
-                f"cannot close recording {str(database.path)!r}: {because(error)}; keep the -wal file beside it, nothing is lost."
+                f"cannot close recording {str(path)!r}: {because(error)}; keep the -wal file beside it, nothing is lost."
             ) from None
     finally:
         database.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from stepscope.digest import digest_of_events
@@ -19,8 +18,9 @@ from stepscope.findings import Finding, of_event
 from . import database as db
 from . import locks, state, timeline, traffic
 from .blocks import Blocks, Payloads
-from .codec import codes_for, pattern_of
+from .codec import codes_for
 from .errors import RecordingError, because
+from .eventlog import EventLog, Where
 from .index import Index
 from .model import (
     Arrival,
@@ -59,6 +59,7 @@ class Run:
         self._supersteps: dict[int, timeline.Supersteps] = {}
         self._index = Index()
         self._index_lock = threading.RLock()
+        self._log = EventLog(self._blocks, self.index, self._spans)
         self.started: RunStarted = self._blocks.started()
 
     @classmethod
@@ -176,70 +177,16 @@ class Run:
 
         `superstep` without a `scope` is one of the run itself. Raises `ValueError` for an unknown kind.
         """
-        low, high = max(first, 1), self.last
-        if superstep is not None:
-            scope = 0 if scope is None else scope
-            bounds = self._extent(superstep, scope)
-            low, high = max(low, bounds[0]), min(high, bounds[1])
-        if inv is not None:
-            row = self.index().inv_row.get(inv)
-            if row is None:
-                return []
-            low = max(low, self._index.invocations.delivered[row])
-            high = min(high, self._index.invocations.ended[row] or high)
-        if not kinds and executor is None and superstep is None and scope is None and inv is None:
-            return list(self._blocks.iterate(low, high if n is None else min(high, low + n - 1)))
-        found: list[AnyEvent] = []
-        for seq in self._candidates(low, high, kinds, executor):
-            if n is not None and len(found) >= n:
-                break
-            event = self._blocks.event(seq)
-            if (
-                (scope is None or event.scope == scope)
-                and (superstep is None or event.superstep == superstep)
-                and (inv is None or getattr(event, "inv", None) == inv)
-            ):
-                found.append(event)
-        return found
-
-    def _extent(self, superstep: int, scope: int) -> tuple[int, int]:
-        """First and last event that can belong to a superstep; superstep 0 is what comes before the first."""
-        spans = self._spans(scope)
-        position = spans.numbered(superstep)
-        if position is None:
-            return (1, spans[0].first if len(spans) else self.last) if superstep == 0 else (1, 0)
-        following = spans[position + 1].first - 1 if position + 1 < len(spans) else self.last
-        return spans[position].first, following
-
-    def _candidates(self, low: int, high: int, kinds: Collection[str], executor: str | None) -> Iterable[int]:
-        if executor is not None:
-            lane = self.index().lanes.get(executor, ())
-            seqs: Iterable[int] = (lane[i] for i in range(bisect_left(lane, low), bisect_right(lane, high)))
-            if not kinds:
-                return seqs
-            wanted, codes = codes_for(kinds), self._blocks.codes
-            return (seq for seq in seqs if codes[seq - 1] in wanted)
-        if kinds:
-            return self._blocks.matching(pattern_of(codes_for(kinds)), low, high)
-        return range(low, high + 1)
+        where = Where(frozenset(kinds), executor, superstep, scope, inv)
+        return self._log.events(first, n, where)
 
     def next(self, seq: int, *, kinds: Collection[str] = (), executor: str | None = None) -> int | None:
         """The nearest matching event after `seq`. Raises `ValueError` for an unknown kind."""
-        return next(iter(self._candidates(max(seq, 0) + 1, self.last, kinds, executor)), None)
+        return self._log.next(seq, Where(frozenset(kinds), executor))
 
     def previous(self, seq: int, *, kinds: Collection[str] = (), executor: str | None = None) -> int | None:
         """The nearest matching event before `seq`. Raises `ValueError` for an unknown kind."""
-        codes, before = self._blocks.codes, min(seq - 1, self.last)
-        wanted = codes_for(kinds) if kinds else b""
-        if executor is not None:
-            lane = self.index().lanes.get(executor, ())
-            for i in range(bisect_right(lane, before) - 1, -1, -1):
-                if not wanted or codes[lane[i] - 1] in wanted:
-                    return lane[i]
-            return None
-        if wanted:
-            before = 1 + max(codes.rfind(code, 0, max(before, 0)) for code in wanted)
-        return before if before >= 1 else None
+        return self._log.previous(seq, Where(frozenset(kinds), executor))
 
     def search(
         self,

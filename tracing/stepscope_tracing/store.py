@@ -50,7 +50,7 @@ class Store:
         key = (os.getpid(), os.path.realpath(path))
         with _open_lock:
             store = _open.get(key)
-            if store is None:
+            if store is None or store.database.identity != db.identity(path):  # removed since: a new file
                 store = _open[key] = cls(db.open_writing(path))
             store._users += 1
             return store

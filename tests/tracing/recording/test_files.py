@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepscope.errors import WorkflowError
+from stepscope.events import RunStarted
 from stepscope_tracing import Recording, RecordingError, open_recorder
 from support.children import child, tell
 from support.random_streams import long_stream
@@ -115,6 +116,57 @@ def test_an_unknown_run_is_named_with_those_that_are_there(tmp_path: Path) -> No
         assert "several runs" in sentence(lambda: recording.run("abc"))
         assert "no run 'nope'; its newest runs are abc1, abc2, x" in sentence(lambda: recording.run("nope"))
     assert "was closed" in sentence(recording.refresh)
+
+
+def test_a_recording_that_disappears_while_it_is_written_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "run.stepscope"
+    events = Stream("a").finish()
+    started = events[0]
+    assert isinstance(started, RunStarted)
+    recorder = open_recorder(path)
+    sink = recorder.begin(started)
+    path.unlink()
+    for event in events:
+        sink.append(event)
+    assert "was removed or replaced" in sentence(sink.close)
+    record(path, events)  # and the next one is not bothered by it
+    with Recording.open(path) as recording:
+        assert recording.run().events() == events
+
+
+@pytest.mark.parametrize("writer", ["{node}:1:0", "elsewhere:{pid}:{start}", "", ":::", "{node}:99999999999999:1"])
+def test_a_run_whose_writer_is_gone_is_interrupted(tmp_path: Path, writer: str) -> None:
+    path = tmp_path / "run.stepscope"
+    events = Stream("a").finish()
+    started = events[0]
+    assert isinstance(started, RunStarted)
+    sink = open_recorder(path).begin(started)
+    sink.append(started)
+    sink.flush(barrier=True)
+    with Recording.open(path) as recording:
+        assert recording.run().info.status == "running"
+    with sqlite3.connect(path) as database:
+        ((mine,),) = database.execute("SELECT writer FROM runs").fetchall()
+        node, pid, start = mine.rsplit(":", 2)
+        other = writer.format(node=node, pid=pid, start=start)
+        database.execute("UPDATE runs SET writer = ?", (other,))
+    database.close()
+    with Recording.open(path) as recording:
+        assert recording.run().info.status == "interrupted"
+    sink.append(events[1])
+    sink.close()
+    with Recording.open(path) as recording:
+        assert recording.run().info.status == "completed"
+
+
+def test_the_package_is_light_to_import() -> None:
+    program = """
+        import sys
+        import stepscope_tracing
+        print(sorted({name.split(".")[0] for name in sys.modules} & {"opentelemetry", "textual", "rich", "click"}))
+    """
+    with child(program) as process:
+        assert process.communicate()[0] == "[]\n"
 
 
 def test_a_path_with_odd_characters_is_that_path(tmp_path: Path) -> None:
