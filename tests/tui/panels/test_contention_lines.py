@@ -25,7 +25,7 @@ def use(
 
 
 def rows(
-    *uses: LockUse, first: int = 1, last: int = 20, cursor: int = 20, scale: Scale | None = None
+    *uses: LockUse, first: int = 1, last: int = 20, cursor: int = 0, scale: Scale | None = None
 ) -> tuple[str, str]:
     made = strip(uses, first, last, cursor, UNICODE, scale or Scale())
     return "".join(s.text for s in made.held), "".join(s.text for s in made.waited)
@@ -42,7 +42,7 @@ def test_a_strip_counts_holds_waits_and_the_longest_queue() -> None:
         use("a", acquired=1, released=9), use("b", wait=2, acquired=9, released=12), use("c", wait=4, gone=6),
         use("d", acquired=30, released=31),
     ]  # fmt: skip
-    made = strip(uses, 1, 20, 20, UNICODE, Scale())
+    made = strip(uses, 1, 20, 0, UNICODE, Scale())
     assert (made.holds, made.waits, made.queue) == (2, 2, 2)
     assert "".join(s.text for s in made.waited) == " ░░22░░░            "
 

@@ -127,7 +127,7 @@ def test_folding() -> None:
 
 
 def test_nothing_at_all_is_said_in_a_sentence() -> None:
-    assert shown(ScopeState(0, "", 0, [], {}), 60) == ["No state: no key is declared, and none is written yet."]
+    assert shown(ScopeState(0, "", 0, [], {}), 60) == ["No state keys yet."]
 
 
 def test_scopes_have_titles() -> None:

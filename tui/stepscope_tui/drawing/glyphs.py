@@ -53,6 +53,7 @@ class Glyphs:
     more: str
     range: str
     inside: str
+    heights: str
     wires: tuple[str, ...]
 
     def mark(self, event: AnyEvent, *, joined: bool) -> str:
@@ -93,6 +94,7 @@ UNICODE = Glyphs(
     more="…",
     range="–",
     inside="↻",
+    heights="▁▂▃▄▅▆▇█",
     wires=_table(_WIRES),
 )
 
@@ -121,6 +123,7 @@ ASCII = Glyphs(
     more="~",
     range="-",
     inside="@",
+    heights="._-=oO%#",
     wires=_table(_WIRES_ASCII),
 )
 

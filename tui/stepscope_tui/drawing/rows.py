@@ -10,7 +10,7 @@ from typing import TypeAlias
 from rich.segment import Segment
 from rich.style import Style
 
-from .canvas import Owner
+from .canvas import Owner, WireRun
 from .lanes import LaneGrid
 from .palette import Shade, over, style
 from .tile import Tile
@@ -99,21 +99,24 @@ class View:
         return self._placed[self._at].x + self._x
 
     def _lit_cells(self, lane: str) -> dict[tuple[int, int], set[int]]:
-        """Cells of wires to and from the lane: those in the cursor's tile, and after the barrier in the next."""
+        """Cells of the wires to and from the lane, from where they leave to where they come in: up to three tiles."""
         into: Owner = ("in", lane)
         out: Owner = ("out", lane)
+        here = self._placed[self._at].tile
+        senders: set[Owner] = {("out", arc.source) for arc in here.arcs if arc.target == lane}
         lit: dict[tuple[int, int], set[int]] = {}
-        tile = self._placed[self._at].tile
-        entry = _entry_end(tile)
-        for row, first, last, owners in tile.canvas.wires:
-            if into in owners or (out in owners and last >= entry):
-                lit.setdefault((self._at, row), set()).update(range(first, last + 1))
-        if self._at + 1 < len(self._placed):
-            tile = self._placed[self._at + 1].tile
-            entry = _entry_end(tile)
-            for row, first, last, owners in tile.canvas.wires:
-                if out in owners and first < entry:
-                    lit.setdefault((self._at + 1, row), set()).update(range(first, last + 1))
+
+        def light(at: int, wanted: Callable[[WireRun, int], bool]) -> None:
+            if 0 <= at < len(self._placed):
+                tile = self._placed[at].tile
+                entry = _entry_end(tile)
+                for wire in tile.canvas.wires:
+                    if wanted(wire, entry):
+                        lit.setdefault((at, wire.row), set()).update(range(wire.first, wire.last + 1))
+
+        light(self._at - 1, lambda wire, entry: wire.last >= entry and not senders.isdisjoint(wire.owners))
+        light(self._at, lambda wire, entry: into in wire.owners or (out in wire.owners and wire.last >= entry))
+        light(self._at + 1, lambda wire, entry: out in wire.owners and wire.first < entry)
         return lit
 
     def row(self, row: int) -> Row:
@@ -183,7 +186,7 @@ class View:
                 else Segment(char, over(style("cursor"), mark=True))  # a number must stay readable
             )
         base = style(role, "past")
-        if row == self._row or (self._row is None and self._whole):
+        if row == self._row or (self._row is None and self._whole and row < self.grid.end):
             return Segment(char, over(base, mark=True))
         return Segment(char, over(base, column=row < self.grid.end))
 

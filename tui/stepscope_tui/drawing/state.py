@@ -93,7 +93,7 @@ def state_lines(scopes: Sequence[ScopeState], opened: OpenPaths) -> list[StateLi
         for key in dict.fromkeys(names):
             out.extend(_key_lines(state, key, opened))
         if not names:
-            out.append(_plain_line("empty", state.scope, "No state: no key is declared, and none is written yet."))
+            out.append(_plain_line("empty", state.scope, "No state keys yet."))
     return out
 
 

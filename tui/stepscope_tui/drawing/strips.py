@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
-from rich.segment import Segment
 
 from stepscope_tui.safe import plain
 
@@ -105,20 +104,24 @@ def strip(uses: Sequence[LockUse], first: int, last: int, cursor: int, glyphs: G
     for one in waited:
         for x in _cells(one, first, per, cells):
             counts[x] += 1
-    lower = [[_queue(n, glyphs), "waiting"] if n else [" ", "blank"] for n in counts for _ in range(step)]
+    most = max(counts, default=0)
+    lower = [[_queue(n, most, glyphs), "waiting"] if n else [" ", "blank"] for n in counts for _ in range(step)]
     for one in waited:
         where = _cells(one, first, per, cells)
         if all(counts[x] == 1 for x in where):
             _name(lower, one, range(where.start * step, where.stop * step), glyphs)
     at = (cursor - first) // per * step
     return Strip(
-        _row(upper, at, cursor >= first), _row(lower, at, cursor >= first),
-        len(held), len(waited), max(counts, default=0),
+        _row(upper, at, cursor >= first, glyphs), _row(lower, at, cursor >= first, glyphs),
+        len(held), len(waited), most,
     )  # fmt: skip
 
 
-def _queue(number: int, glyphs: Glyphs) -> str:
-    return glyphs.waiting if number == 1 else str(number) if number < 10 else "#"
+def _queue(number: int, most: int, glyphs: Glyphs) -> str:
+    """How many wait: a digit; where ten or more do, how high against the most, which is told behind the strip."""
+    if most < 10:
+        return glyphs.waiting if number == 1 else str(number)
+    return glyphs.heights[-(-number * len(glyphs.heights) // most) - 1]
 
 
 def _cells(one: Stretch, first: int, per: int, cells: int) -> range:
@@ -137,15 +140,13 @@ def _name(cells: list[list[str]], one: Stretch, where: range, glyphs: Glyphs) ->
         cells[i] = [char, "holder" if cells[i][1] == "wanted" else "name.lit"]
 
 
-def _row(cells: list[list[str]], at: int, inside: bool) -> Row:
+def _row(cells: list[list[str]], at: int, inside: bool, glyphs: Glyphs) -> Row:
+    """The cells as a row; the cursor is a line through it, which a full block could not show inverted."""
+    if inside and 0 <= at < len(cells):
+        char, role = cells[at]
+        cells[at] = [glyphs.rule if char in (" ", glyphs.guide, glyphs.wanted) else char, role]
     styled = [
-        (char, over(style(role), mark=char != " ", column=True) if inside and x == at else style(role))
+        (char, over(style("cursor"), mark=char != glyphs.rule, column=True) if inside and x == at else style(role))
         for x, (char, role) in enumerate(cells)
     ]
     return list(merged(styled))
-
-
-def padded(row: Row, width: int) -> Row:
-    """The row in exactly `width` cells."""
-    used = sum(cell_len(segment.text) for segment in row)
-    return [*row, Segment(" " * (width - used))] if used < width else row
