@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from stepscope.events import AnyEvent, Found, RunStarted
 from stepscope.findings import Finding, of_event
 
+from .lock_order import LockOrders
 from .lost_updates import lost_updates
 
 
@@ -17,6 +18,7 @@ def check_events(events: Iterable[AnyEvent]) -> list[Finding]:
     one; the runtime's words are then kept.
     """
     reported: list[Finding] = []
+    orders = LockOrders()
 
     def passing() -> Iterator[AnyEvent]:
         run_id = ""
@@ -25,11 +27,12 @@ def check_events(events: Iterable[AnyEvent]) -> list[Finding]:
                 reported.append(of_event(event, run_id))
             elif isinstance(event, RunStarted) and event.scope == 0:
                 run_id = event.run_id
+            orders.take(event)
             yield event
 
     lost = lost_updates(passing())
     unique: dict[object, Finding] = {}
-    for finding in [*reported, *lost]:
+    for finding in [*reported, *lost, *orders.findings()]:
         about = tuple(sorted(finding.executors)), tuple(finding.keys), tuple(finding.locks)
         unique.setdefault((finding.kind, tuple(sorted(finding.seqs)), about), finding)
     return sorted(unique.values(), key=lambda finding: (finding.seqs, finding.kind, finding.message))
