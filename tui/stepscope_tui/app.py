@@ -5,11 +5,13 @@ from __future__ import annotations
 import stepscope_tui.pace  # noqa: F401  isort: skip  (before anything of Textual: it reads the rate on import)
 
 import asyncio
+import os
 import shlex
 import sys
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -92,7 +94,8 @@ class DebuggerApp(App[None]):
         self.recording = Recording.open(recording_path)
         self.session = Session(self.recording.run(run_id), seq)
         self._themes_found: dict[str, Theme | None] = {}
-        super().__init__()
+        # Without this, Textual's NO_COLOR means shades of grey; https://no-color.org means no colour at all.
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.animation_level = "none"
         self.analyse = analyse
         self.panels: dict[str, Widget] = {}
@@ -128,8 +131,8 @@ class DebuggerApp(App[None]):
         yield Titles(id="titles-above")
         yield Horizontal(self.panels["diagram"], Rule(id="rule-above"), self.panels["state"], id="upper")
         yield Titles(id="titles-below")
-        events, *others = (self.panels[name] for name in BELOW)
-        yield Horizontal(events, Rule(id="rule-below"), *others, id="lower")
+        log, *others = (self.panels[name] for name in BELOW)
+        yield Horizontal(log, Rule(id="rule-below"), *others, id="lower")
         yield Footer(self.keys, id="footer")
         yield TooSmall(id="small")
 
@@ -137,28 +140,33 @@ class DebuggerApp(App[None]):
         """Show the first screen, and then look deeper."""
         self.screen.set_class(self.looks.ascii, "-ascii")
         self.query_one(FindingsPanel).put(self.session.findings, complete=not self.analyse)
+        self.arrangement.width, self.arrangement.height = self.size
         self.arrange()
         self.panels["events"].focus()
         self.call_after_refresh(self._after_first_screen)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The arrangement depends on the size."""
+        self.arrangement.width, self.arrangement.height = event.size
         self.arrange()
 
     def arrange(self) -> None:
         """Show the panels that belong on the screen, and no others."""
         plan = self.arrangement
-        plan.width, plan.height = self.size
         visible = plan.visible()
-        self.screen.set_class(plan.small, "-small")
         self.screen.set_class(plan.wide, "-wide")
+        displayed = {
+            "#small": plan.small,
+            "#upper": any(name in ABOVE for name in visible),
+            "#lower": any(name in BELOW for name in visible),
+            "#rule-above": plan.maximised is None,
+            "#rule-below": plan.maximised is None and plan.wide,
+            "#titles-above": plan.maximised is None and not plan.small,
+        } | dict.fromkeys(("#status", "#scrubber", "#titles-below", "#footer"), not plan.small)
+        for selector, display in displayed.items():
+            self.query_one(selector).display = display
         for name, panel in self.panels.items():
             panel.display = name in visible
-        self.query_one("#upper").display = any(name in ABOVE for name in visible)
-        self.query_one("#lower").display = any(name in BELOW for name in visible)
-        self.query_one("#rule-above").display = plan.maximised is None
-        self.query_one("#rule-below").display = plan.maximised is None and plan.wide
-        self.query_one("#titles-above").display = plan.maximised is None
         state = self.panels["state"]
         alone = plan.maximised == "state"
         state.styles.width = "1fr" if alone else plan.state_width()

@@ -15,6 +15,7 @@ PANELS: dict[str, str] = {**{name: str(n) for n, name in enumerate(BELOW, 1)}, "
 SMALLEST = (60, 16)
 """Columns and rows below which nothing useful fits."""
 _WIDE = (140, 30)
+_NOTES_FROM = 70
 _STATE_COLUMNS = 30
 _STATE_SHARE = 0.36
 
@@ -76,7 +77,7 @@ class Arrangement:
 
         def title(panel: str, column: int) -> Title:
             state = "focused" if panel == focused else "shown" if panel in visible else "hidden"
-            return Title(panel, PANELS[panel], column, state, notes.get(panel, ""))  # type: ignore[arg-type]
+            return Title(panel, PANELS[panel], column, state, notes.get(panel, "") if self.width >= _NOTES_FROM else "")  # type: ignore[arg-type]
 
         if self.maximised is not None:
             return (), tuple(title(panel, 0) for panel in (*BELOW, *ABOVE))

@@ -112,7 +112,7 @@ class Chooser(App[Path]):
 
     def __init__(self, paths: Sequence[Path], where: str, ascii: bool = False) -> None:
         """`where`: what the head says was looked through."""
-        super().__init__()
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.animation_level = "none"
         self.looks = Looks(ascii)
         self.paths = paths
