@@ -99,7 +99,7 @@ class Redactor:
         return _replace(event, graph=graph, input=payload, options=options)  # type: ignore[no-any-return]
 
     def _payload(self, event: Delivered) -> Value | None:
-        if 0 in event.messages:  # the run's input is message 0
+        if 0 in event.messages and event.scope == 0:  # the run's input is message 0
             return self._value("message", self._value("input", event.payload))
         return self._value("message", event.payload)
 
