@@ -210,7 +210,9 @@ class DebuggerApp(App[None]):
             act()
 
     def do_step(self, step: str) -> None:
-        """Move the cursor."""
+        """Move the cursor; a person who steps wants to stay there, so following ends."""
+        if self._follower is not None and step != "last":
+            self._unfollow("")
         if step in ("next_match", "previous_match"):
             self._search(backwards=step == "previous_match")
             return
