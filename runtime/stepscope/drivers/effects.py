@@ -1,4 +1,7 @@
-"""Effects: what a handler has done outside the workflow, recorded at its admission (DET-3)."""
+"""Effects: what a handler has done outside the workflow, recorded at its admission (DET-3).
+
+They overlap in every mode: n effects of t seconds in one superstep take about t (DET-5).
+"""
 
 from __future__ import annotations
 

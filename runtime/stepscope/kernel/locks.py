@@ -237,26 +237,31 @@ class Locks:
                 )
             )  # fmt: skip
         woken: list[Ticket] = []
-        while queue:
-            ticket = queue.popleft()
-            self._forget(ticket)
-            if ticket.record is None:
-                self._perform(ticket)
-                woken.append(ticket)
-                continue
-            try:
-                entered = self._take(ticket)
-                ticket.result = ticket.record
-                self._check_waiters(ticket, lock, entered)
-            except DeadlockError as error:
-                ticket.error, entered = error, True
-            if entered:
-                ticket.done = True
-                woken.append(ticket)
-            if lock.owner is not None:
-                break
+        while queue and lock.owner is None:
+            self._serve(queue.popleft(), lock, woken)
+        owner = lock.owner
+        for ticket in [ticket for ticket in queue if ticket.inv is owner]:  # the new owner's other tasks enter with it
+            queue.remove(ticket)
+            self._serve(ticket, lock, woken)
         if lock.owner is None and not queue:
             self._locks.pop(key, None)
         for ticket in woken:
             if ticket.wake is not None:
                 ticket.wake()
+
+    def _serve(self, ticket: Ticket, lock: _Lock, woken: list[Ticket]) -> None:
+        """The key is free for this ticket: perform the operation, or make its invocation the owner."""
+        self._forget(ticket)
+        if ticket.record is None:
+            self._perform(ticket)
+            woken.append(ticket)
+            return
+        try:
+            entered = self._take(ticket)
+            ticket.result = ticket.record
+            self._check_waiters(ticket, lock, entered)
+        except DeadlockError as error:
+            ticket.error, entered = error, True
+        if entered:
+            ticket.done = True
+            woken.append(ticket)
