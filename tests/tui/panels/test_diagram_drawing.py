@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
 
-from stepscope.events import AnyEvent
+from stepscope import WorkflowBuilder
+from stepscope.events import AnyEvent, Delivered, Routed
 from stepscope_tracing import Run
+from stepscope_tui.drawing.buffers import Buffers
 from stepscope_tui.drawing.diagram import DiagramDrawing, as_text
 from stepscope_tui.drawing.glyphs import ASCII, UNICODE
 from stepscope_tui.drawing.palette import Shade, style
@@ -20,6 +22,7 @@ from stepscope_tui.drawing.rows import Row
 from stepscope_tui.drawing.slots import executor_of
 from support.random_streams import long_stream, random_stream, streams
 from support.streams import Stream
+from support.workflows import Node, give, relay, sending, watch
 
 
 def chain(*executors: str, supersteps: int) -> Run:
@@ -226,3 +229,48 @@ def test_a_step_through_a_long_recording_takes_less_than_a_frame() -> None:
 def test_a_run_without_supersteps() -> None:
     run = Run.of_events(random_stream(random.Random(1), supersteps=0))
     assert "a" in as_text(DiagramDrawing(run, 40, 6).rows(1))[1]
+
+
+async def unequal_fan_in() -> Run:
+    """`fast` sends twice at once, `slow` once, two barriers later: one message stays over."""
+    start, fast, slow, slower = (
+        Node("start", relay),
+        Node("fast", sending(1, 2)),
+        Node("slow", relay),
+        Node("slower", relay),
+    )
+    builder = WorkflowBuilder(start).add_fan_out_edges(start, [fast, slow]).add_edge(slow, slower)
+    seen = await watch(builder.add_fan_in_edges([fast, slower], Node("join", give)).build(), 0, mode="deterministic")
+    run = Run.of_events(seen.events)
+    run.build_index()
+    return run
+
+
+async def test_messages_wait_in_a_fan_ins_buffer_over_barriers() -> None:
+    run = await unequal_fan_in()
+    rows = as_text(DiagramDrawing(run, 60, 6, level=3).rows(run.last))
+    assert [row.rstrip() for row in rows] == [
+        " step    ◉1     ┃2           ┃3          ┃4        ┃▼",
+        " start   ┃▶┣→┫┤─╂╮·   ·   ·  ┃ ·   ·   · ┃ ·   ·   ┃",
+        " fast    ┃·   · ┃├▶┣→━→┫┤────╂╮·   ·   · ┃ ·   ·   ┃",
+        " slow    ┃·   · ┃╰▶┄┄┣━━━→┫┤─╂┼╮   ·   · ┃ ·   ·   ┃",
+        " slower  ┃·   · ┃ ·   ·   ·  ┃│╰─▶┣→┫┤───╂╮·   ·   ┃",
+        " join    ┃·   · ┃ ·   ·   ·  ┃╰─2◌┈┈┈┈┈┈┈┃┈2▶┣★┫┤┈◌┃┈",
+    ]
+
+
+async def test_buffers_are_counted_a_little_at_a_time() -> None:
+    run = await unequal_fan_in()
+    buffers = Buffers(run)
+    while not buffers.feed(run.last, 0):
+        assert not buffers.known(run.last)
+    kept = {}
+    for seq in range(1, run.last + 1):
+        event = run.event(seq)
+        if isinstance(event, Routed) and event.decision == "buffered":
+            kept[event.message] = seq
+        if isinstance(event, Delivered):
+            for message in event.messages:
+                kept.pop(message, None)
+        assert sum(buffers.at(seq).values()) == len(kept)
+    assert buffers.at(run.last) == {"join": 1}

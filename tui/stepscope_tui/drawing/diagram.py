@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import labels
+from .buffers import Buffers
 from .glyphs import UNICODE, Glyphs
 from .groups import GroupParts, build_group, load_group
 from .lanes import LaneGrid, LaneName, arrange
@@ -24,6 +25,7 @@ _ZOOMS = (Zoom(4), Zoom(3), Zoom(2), Zoom(1), Zoom(1, 2), Zoom(1, 4), Zoom(1, 16
 Shading: TypeAlias = Callable[[int], Shader]
 """For a position of the cursor, how every event stands to it."""
 
+_SPARE_S = 0.004
 _KEPT_TILES = 96
 _LEGEND_FROM = 3
 """Spare rows from which there is a legend; one of them stays empty."""
@@ -46,6 +48,7 @@ class DiagramDrawing:
         self.shading: Shading | None = None
         self._tiles: dict[tuple[object, ...], Tile] = {}
         self._parts: RunParts | GroupParts = RunParts(run)
+        self._buffers = Buffers(run)
         self._names = labels.width_for(self.lanes, self.width, glyphs)
         self.set_level(self.level)
 
@@ -101,12 +104,16 @@ class DiagramDrawing:
                 rows[i] = row
         return rows
 
-    def prepare(self, seq: int) -> None:
-        """Draw half a window more on both sides ahead of time: the next steps bring it into view."""
+    def prepare(self, seq: int) -> bool:
+        """Draw half a window more on both sides ahead of time: the next steps bring it into view.
+
+        Says whether there is nothing left to do before the next step.
+        """
         grid = self._grid(executor_of(self.run.event(seq)) or self.lane_of(seq))
         placed = self.placed(seq, grid)
         self._prepare(self._parts.after, placed[-1].part, grid, "future")
         self._prepare(self._parts.before, placed[0].part, grid, "past")
+        return self._buffers.feed(self.run.last, _SPARE_S)
 
     def _prepare(self, step: Callable[[Part], Part | None], part: Part, grid: LaneGrid, shade: Shade) -> None:
         room = self.width // 2
@@ -164,7 +171,15 @@ class DiagramDrawing:
 
     def _tile(self, part: Part, grid: LaneGrid) -> Tile:
         parts = self._parts
-        key = (part, self.level, grid.shown, grid.pitch, parts.last_of(part), self.run.index_ready)
+        key = (
+            part,
+            self.level,
+            grid.shown,
+            grid.pitch,
+            parts.last_of(part),
+            self.run.index_ready,
+            self._buffers.known(parts.last_of(part)),
+        )
         tile = self._tiles.get(key)
         if tile is None:
             if len(self._tiles) >= _KEPT_TILES:
@@ -172,7 +187,7 @@ class DiagramDrawing:
             if isinstance(parts, GroupParts):
                 tile = build_group(load_group(self.run, parts, part), grid, self.glyphs)
             else:
-                tile = build(load(self.run, parts, part), grid, _ZOOMS[self.level], self.glyphs)
+                tile = build(load(self.run, parts, part, self._buffers), grid, _ZOOMS[self.level], self.glyphs)
             self._tiles[key] = tile
         return tile
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stepscope.events import AnyEvent, Delivered, Routed
 
 from .bars import Beginning
+from .buffers import Buffers
 from .lanes import LaneName
 from .tile import Stretch
 from .window import Part
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PIECE = 1024
 """Events in a part, at most: longer supersteps are cut."""
+_PATIENCE_S = 0.005
+"""How long drawing a tile may count buffers; what is missing then is counted while nobody presses a key."""
 
 
 def lane_names(run: Run) -> list[LaneName]:
@@ -77,7 +80,7 @@ class RunParts:
         return Part(part.span + 1, 0) if part.span + 1 < len(self._spans) else None
 
 
-def load(run: Run, parts: RunParts, part: Part) -> Stretch:
+def load(run: Run, parts: RunParts, part: Part, buffers: Buffers) -> Stretch:
     """Ask the run for everything a tile of `part` shows.
 
     Before the run's index is ready, what only it knows is left out: buffers of fan-ins, and what was going on where
@@ -93,7 +96,7 @@ def load(run: Run, parts: RunParts, part: Part) -> Stretch:
             _resume(run, stretch, span.first if span else 1, first)
     stretch.hosts = _hosts(run, events)
     if run.index_ready:
-        _buffers(run, parts, part, stretch)
+        _buffers(run, parts, part, stretch, buffers)
     return stretch
 
 
@@ -129,28 +132,20 @@ def _resume(run: Run, stretch: Stretch, start: int, first: int) -> None:
             stretch.senders.add((run.event(sent).scope, executor))
 
 
-def _buffers(run: Run, parts: RunParts, part: Part, stretch: Stretch) -> None:
+def _buffers(run: Run, parts: RunParts, part: Part, stretch: Stretch, buffers: Buffers) -> None:
     """What fan-ins kept from earlier barriers, and what comes out of their buffers here."""
     span = parts.span(part.span)
-    if span is None or part.piece or not _has_fan_in(run):
+    if span is None or part.piece:
         return
+    head = span.first + span.deliveries
+    if not buffers.feed(head, _PATIENCE_S):
+        return
+    stretch.keeps = buffers.at(head)
     before = parts.span(part.span - 1) if part.span else None
-    if before is not None:
-        routed = run.events(kinds=(Routed.kind,), superstep=before.superstep)
-        stretch.buffered = [event for event in routed if isinstance(event, Routed)]
-        for event in stretch.events:
-            if isinstance(event, Delivered) and event.group and event.scope == 0:
-                stretch.unbuffered.update(m for m in event.messages if 0 < run.message(m).sent < before.first)
-    new = {(event.message, event.target) for event in stretch.buffered}
-    coming = {(m, e.executor) for e in stretch.events if isinstance(e, Delivered) for m in e.messages}
-    for message in run.messages(span.first, span.first):
-        over = {arc.executor for arc in message.deliveries if arc.seq < span.first}
-        for route in message.routed:
-            key = (message.id, route.target)
-            waits = route.decision == "buffered" and route.seq < span.first and route.target not in over
-            if waits and key not in new and key not in coming:
-                stretch.kept[route.target] = stretch.kept.get(route.target, 0) + 1
-
-
-def _has_fan_in(run: Run) -> bool:
-    return any(edge.kind == "fan-in" for edge in run.graph.edges)
+    if before is None:
+        return
+    routed = run.events(kinds=(Routed.kind,), superstep=before.superstep)
+    stretch.buffered = [event for event in routed if isinstance(event, Routed)]
+    for event in stretch.events:
+        if isinstance(event, Delivered) and event.group and event.scope == 0:
+            stretch.unbuffered.update(m for m in event.messages if 0 < run.message(m).sent < before.first)

@@ -50,7 +50,7 @@ class Stretch:
 
     `title` stands over it. `begin`: how things stood before. `senders`: executors, with their scope, that sent in
     this superstep before the stretch. `unbuffered`: message ids handled here that a fan-in had kept for more than
-    one barrier. `kept`: messages in the buffers of each executor, before the stretch. `buffered`: what the barrier
+    one barrier. `keeps`: messages in the buffers of each executor, once what is delivered is taken out. `buffered`: what the barrier
     before it put in buffers. `hosts`: the executor that hosts each sub-workflow's scope.
     """
 
@@ -59,7 +59,7 @@ class Stretch:
     begin: Beginning = field(default_factory=Beginning)
     senders: set[tuple[int, str]] = field(default_factory=set)
     unbuffered: set[int] = field(default_factory=set)
-    kept: dict[str, int] = field(default_factory=dict)
+    keeps: dict[str, int] = field(default_factory=dict)
     buffered: list[Routed] = field(default_factory=list)
     hosts: dict[int, str] = field(default_factory=dict)
 
@@ -115,6 +115,11 @@ class _Builder:
         self.arcs: list[Arc] = []
         self.shown = {lane.executor: grid.rows[lane.executor] for lane in grid.shown}
 
+    @property
+    def _entered(self) -> int:
+        """The cell after the entry of the run's own superstep."""
+        return next((slot.end for slot in self.slots if slot.kind == "entry" and slot.scope == 0), 0)
+
     def build(self) -> Tile:
         width = self._place()
         self.canvas = Canvas(self.grid.height, width, self.glyphs)
@@ -123,6 +128,7 @@ class _Builder:
         marks = Marks(self.canvas, self.grid, self.glyphs, self.slots)
         marks.draw()
         self._wires()
+        self._left_over()
         self._rules()
         self._titles()
         marks.count()
@@ -148,7 +154,8 @@ class _Builder:
             elif slot.kind == "event":
                 slot.width = self.zoom.step
             else:
-                pad = 1 + max(map(len, self._drops(slot).values()), default=0)
+                kept = [self._kept(executor) for executor in self.stretch.keeps] if slot.scope == 0 else []
+                pad = 1 + max(map(len, (*self._drops(slot).values(), *kept)), default=0)
                 if body is not None and self.zoom.per > 1:
                     x = max(x, body + _MIN_BODY)
                     body = None
@@ -187,11 +194,33 @@ class _Builder:
         for row in self.shown.values():
             for x in range(1, self.canvas.width, 4):
                 self.canvas.put(row, x, self.glyphs.guide, "guide", 0)
-        for executor, number in self.stretch.kept.items():
-            if executor in self.shown:
-                row = self.shown[executor]
-                self.canvas.fill(row, 0, self.canvas.width, self.glyphs.idle, "buffer", 0)
-                self.canvas.put(row, 0, f"{number}{self.glyphs.buffer}", "buffer", 0)
+        self._buffers()
+
+    def _buffers(self) -> None:
+        """A line along the lane of a fan-in while it keeps messages; those from before come in with their number."""
+        new = Counter(arc.target for arc in self.arcs if arc.kind == "buffered")
+        for executor, number in self.stretch.keeps.items():
+            if executor not in self.shown:
+                continue
+            row, old = self.shown[executor], number - new[executor]
+            self.canvas.fill(row, 0 if old else self._entered, self.canvas.width, self.glyphs.idle, "buffer", 0)
+            if old and executor not in self._receivers():
+                self.canvas.put(row, 0, self._kept(executor), "buffer", 0)
+
+    def _receivers(self) -> set[str]:
+        return {arc.target for arc in self.arcs if arc.kind != "buffered"}
+
+    def _kept(self, executor: str) -> str:
+        number = self.stretch.keeps.get(executor, 0)
+        return f"{number if number > 1 else ''}{self.glyphs.buffer}"
+
+    def _left_over(self) -> None:
+        """What a fan-in keeps while it handles a group stands at the end: its lane begins with the group's arrow."""
+        rule = next((slot.x for slot in reversed(self.slots) if slot.kind == "rule" and slot.scope == 0), None)
+        for executor in self._receivers() & self.stretch.keeps.keys() & self.shown.keys():
+            if rule is not None:
+                text = self._kept(executor)
+                self.canvas.put(self.shown[executor], rule - len(text), text, "buffer", 0)
 
     def _bars(self) -> None:
         bars = Bars(self.canvas, self.shown, self.glyphs, self.stretch.begin)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stepscope_tracing import Run
 
 _NARROWEST, _LOWEST = 12, 2
+_PAUSE_S = 0.02
 
 
 class Diagram(Widget, can_focus=True, inherit_bindings=False):
@@ -46,6 +47,7 @@ class Diagram(Widget, can_focus=True, inherit_bindings=False):
         self._made_for: tuple[object, ...] = ()
         self._rows: list[Row] = []
         self._preparing = False
+        self._counting = False
 
     @property
     def drawing(self) -> DiagramDrawing | None:
@@ -71,9 +73,15 @@ class Diagram(Widget, can_focus=True, inherit_bindings=False):
             self._preparing = self.call_after_refresh(self._prepare)
 
     def _prepare(self) -> None:
-        self._preparing = False
-        if self._drawing is not None and self.is_attached:
-            self._drawing.prepare(self._seq)
+        counted, self._preparing = self._counting, False
+        if self._drawing is None or self._run is None or not self.is_attached:
+            return
+        self._counting = not self._drawing.prepare(self._seq)
+        if self._counting:
+            self._preparing = True
+            self.set_timer(_PAUSE_S, self._prepare)
+        elif counted:  # what could not be said before can be now
+            self.show(self._run, self._seq)
 
     def motion(self, motion: Motion) -> bool:
         """Right and left: events; up and down: lanes; a page: a superstep; top and bottom: the run's ends."""
