@@ -62,7 +62,8 @@ class RecordingRows:
             with Recording.open(path) as recording:
                 runs = recording.runs
         except (WorkflowError, OSError) as error:
-            out.append(f"{looks.glyph('failed')} {plain(str(error).replace(f"'{path}' ", ""), looks.ascii)}", looks.style("failed"))
+            why = plain(str(error).replace(f"'{path}' ", ""), looks.ascii)
+            out.append(f"{looks.glyph('failed')} {why}", looks.style("failed"))
             return out
         if not runs:
             out.append("no run yet", looks.style("waiting"))
