@@ -298,13 +298,13 @@ def _steps(me: int, live: bool) -> st.SearchStrategy[tuple[Step, ...]]:
         keys = st.sampled_from([("live",), ("live2",), ("live", "live2")])
         inside = st.lists(plain, max_size=3).map(tuple)
         step = st.one_of(plain, plain, plain, st.tuples(st.just("hold"), keys, inside))
-    return st.lists(step, min_size=1, max_size=5).map(lambda steps: (*steps, ("send", None)))
+    return st.lists(step, min_size=2, max_size=6).map(lambda steps: (*steps, ("send", None)))
 
 
 @st.composite
 def programs(draw: Callable[..., Any], *, live: bool = False, threads: bool = False, subs: bool = True) -> Program:
     """A random program. `live`: live keys and holds, one key after another, so a deadlock cannot form."""
-    count = draw(st.integers(1, 5))
+    count = draw(st.integers(2, 5))
     nodes = []
     for me in range(count):
         kinds = ["async", "async", "async"] + ["sync"] * threads + ["sub"] * (subs and me > 0)
@@ -330,4 +330,4 @@ def programs(draw: Callable[..., Any], *, live: bool = False, threads: bool = Fa
         if ends:
             used.update((a, one) for one in ends)
             edges.append((kind, (a,), tuple(ends)))
-    return Program(tuple(nodes), tuple(edges), draw(st.integers(0, 3)))
+    return Program(tuple(nodes), tuple(edges), draw(st.integers(1, 3)))
