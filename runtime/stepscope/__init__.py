@@ -1,11 +1,11 @@
 """Stepscope's runtime: superstep workflows whose concurrency semantics are written down and tested."""
 
 from .api.builder import WorkflowBuilder
-from .api.context import WorkflowContext
 from .api.edges import Case, Default
 from .api.executor import Executor, FunctionExecutor, executor, handler
 from .api.validate import WorkflowWarning
 from .api.workflow import Workflow, WorkflowExecutor
+from .context import WorkflowContext
 from .drivers.session import WorkflowResult
 from .drivers.streaming import WorkflowEvent
 from .errors import (

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
 
+from ..context import WorkflowContext
 from ..errors import WorkflowError
 from ..events import HandlerInfo
-from .context import WorkflowContext
 from .matching import chooser, name_of
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..kernel import Inboxes, Invocation, Kernel, Ticket
 from ..kernel.ops import Op
-from .base import Answer, Driver, Round
+from .base import Driver
 from .effects import Effect
+from .round import Answer, Round
 
 
 class ConcurrentDriver(Driver):

@@ -17,44 +17,18 @@ from typing import Any
 from ..errors import WorkflowError
 from ..journal import Journal
 from ..kernel import Inboxes, Invocation, Kernel, Ticket
-from ..kernel.model import HoldRecord
 from ..kernel.ops import Op, Release
-from .base import Answer, Driver, Round
+from .base import Driver
 from .choosers import Choice, Chooser
 from .describe import awaited_by
 from .effects import Effect
 from .options import RunOptions
+from .parking import Parked, Parking, given_hold
+from .round import Answer, Round
 
 _HOPS = 6
 """Event loop iterations given to a resumed handler before it counts as waiting for effects: gather and timeouts
 pass a result on over a few of them."""
-
-
-def _given_hold(waiter: asyncio.Future[Any]) -> HoldRecord | None:
-    """The hold that was granted to one who was cancelled before it woke (STA-5)."""
-    if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
-        return None
-    result = waiter.result()
-    return result if isinstance(result, HoldRecord) else None
-
-
-class _Parked:
-    """What an invocation waits for: an operation, a ticket, or (`joins`) a sub-workflow's superstep."""
-
-    __slots__ = ("answer", "inv", "joins", "op", "ticket")
-
-    def __init__(self, inv: Invocation, op: Op | None, answer: Answer, joins: Round | None = None) -> None:
-        self.inv = inv
-        self.op = op
-        self.answer = answer
-        self.joins = joins
-        self.ticket: Ticket | None = None
-
-    @property
-    def enabled(self) -> bool:
-        if self.joins is not None:
-            return self.joins.finished
-        return self.ticket is None or self.ticket.done
 
 
 class ControlledDriver(Driver):
@@ -64,7 +38,7 @@ class ControlledDriver(Driver):
         """`chooser` decides at every schedule point."""
         super().__init__(journal, options, seed)
         self._chooser = chooser
-        self._parked: dict[Invocation, deque[_Parked]] = {}
+        self._parked = Parking()
         self._turn: Invocation | None = None
         self._settled: asyncio.Future[None] | None = None
         self._news: asyncio.Future[None] | None = None
@@ -101,7 +75,7 @@ class ControlledDriver(Driver):
             return await waiter
         except asyncio.CancelledError:
             self._drop(parked)
-            left = op.record if isinstance(op, Release) else _given_hold(waiter)
+            left = op.record if isinstance(op, Release) else given_hold(waiter)
             if left is not None and inv.outcome is None:  # whatever happens, a block that is left is left
                 inv.kernel.apply(inv, Release(left, True, op.line if isinstance(op, Release) else 0))
             raise
@@ -113,27 +87,23 @@ class ControlledDriver(Driver):
         else:
             self._add(inv, op, answer, None)
 
-    def _add(self, inv: Invocation, op: Op | None, answer: Answer, joins: Round | None) -> _Parked:
-        parked = _Parked(inv, op, answer, joins)
-        self._parked.setdefault(inv, deque()).append(parked)
+    def _add(self, inv: Invocation, op: Op | None, answer: Answer, joins: Round | None) -> Parked:
+        parked = Parked(inv, op, answer, joins)
+        self._parked.add(parked)
         if inv in self._idle:
             self._idle.discard(inv)
             self._mark(inv, "it went on by itself while it waited for its effects")
         self._changed(inv)
         return parked
 
-    def _drop(self, parked: _Parked) -> None:
-        queue = self._parked.get(parked.inv)
-        if queue is not None and parked in queue:
-            queue.remove(parked)
-            if not queue:
-                del self._parked[parked.inv]
+    def _drop(self, parked: Parked) -> None:
+        self._parked.remove(parked)
         if parked.ticket is not None:
             parked.inv.kernel.withdraw(parked.ticket)
 
     def interrupt_waiting(self, inv: Invocation) -> bool:
         """See `Driver`."""
-        waiting = list(self._parked.get(inv, ()))
+        waiting = self._parked.of(inv)
         for parked in waiting:
             self._drop(parked)
             parked.answer(None, asyncio.CancelledError())
@@ -143,7 +113,7 @@ class ControlledDriver(Driver):
         """See `Driver`."""
         this: Round = inv.round
         index = this.running.pop(inv, None)
-        for parked in self._parked.pop(inv, ()):  # of tasks that the handler left behind: refused by the fence
+        for parked in self._parked.take_all(inv):  # of tasks that the handler left behind: refused by the fence
             if parked.op is not None and parked.ticket is None:
                 try:
                     inv.kernel.apply(inv, parked.op)
@@ -274,8 +244,8 @@ class ControlledDriver(Driver):
                 startable = this.ready[:1] if len(this.running) < limit else []
             for index in startable:
                 choices.append(Choice(this.inboxes[index][this.position[index]], None))
-        for inv, queue in self._parked.items():
-            parked = next((one for one in queue if one.enabled), None)
+        for inv in self._parked:
+            parked = self._parked.enabled(inv)
             if parked is not None:
                 choices.append(Choice(inv, parked.op))
         choices.sort(key=lambda choice: choice.inv.id)
@@ -299,8 +269,8 @@ class ControlledDriver(Driver):
 
     def _resume(self, inv: Invocation) -> bool:
         """Perform the pending operation of `inv`; False if it has to wait instead of going on."""
-        queue = self._parked[inv]
-        parked = next(one for one in queue if one.enabled)
+        parked = self._parked.enabled(inv)
+        assert parked is not None
         result: Any = None
         error: BaseException | None = None
         if parked.ticket is not None:
@@ -313,9 +283,7 @@ class ControlledDriver(Driver):
             if type(result) is Ticket:
                 parked.ticket = result
                 return False
-        queue.remove(parked)
-        if not queue:
-            del self._parked[inv]
+        self._parked.remove(parked)
         self._turn = inv
         parked.answer(result, error)
         return True
@@ -388,7 +356,7 @@ class ControlledDriver(Driver):
         """Cancel and await the invocations of a failing superstep, one after another, each for a while (BAR-3)."""
         this.ready.clear()
         for inv in sorted(this.running, key=lambda inv: inv.id):
-            parked = any(one.enabled for one in self._parked.get(inv, ()))
+            parked = self._parked.enabled(inv) is not None
             if inv.cancelling and not parked:
                 continue
             if not inv.cancelling:
@@ -451,5 +419,5 @@ class ControlledDriver(Driver):
 
     def _give_up_one(self, this: Round, inv: Invocation) -> None:
         self.abandon(inv)
-        self._parked.pop(inv, None)
+        self._parked.take_all(inv)
         this.running.pop(inv, None)

@@ -16,10 +16,10 @@ from typing import Any, Generic, Never, Protocol, cast
 
 from typing_extensions import TypeVar
 
-from ..errors import StateUsageError
-from ..kernel.model import HoldRecord, Invocation
-from ..kernel.ops import Acquire, Add, Get, Op, Release, Send, Set, Update, Yield
-from ..values import Value
+from .errors import StateUsageError
+from .kernel.model import HoldRecord, Invocation
+from .kernel.ops import Acquire, Add, Get, Op, Release, Send, Set, Update, Yield
+from .values import Value
 
 OutT = TypeVar("OutT", default=Never)
 """Type of the messages a handler sends."""
