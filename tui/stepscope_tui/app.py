@@ -5,6 +5,7 @@ from __future__ import annotations
 import stepscope_tui.pace  # noqa: F401  isort: skip  (before anything of Textual: it reads the rate on import)
 
 import asyncio
+import gc
 import os
 import shlex
 import sys
@@ -54,6 +55,10 @@ if TYPE_CHECKING:
 
 _PLAY_S = 0.25
 _FOLLOW_S = 0.2
+_SWITCH_S = 0.0005
+"""How long a thread that indexes or searches keeps the screen waiting; Python's default is 5 ms, a third of a frame."""
+_COLLECT = (20_000, 20, 50)
+"""Thresholds of the garbage collector: decoding one block of events makes more objects than the default allows."""
 
 
 def _actions() -> type[Provider]:
@@ -455,6 +460,7 @@ class DebuggerApp(App[None]):
 
     def on_studied(self, message: Studied) -> None:
         """The whole run has been looked at."""
+        gc.freeze()  # what is there now stays: collections need not walk the index with each jump
         self.query_one(Scrubber).set_errors(message.errors)
         if message.findings is not None:
             self.session.set_findings(message.findings)
@@ -500,6 +506,8 @@ def run_app(
     Raises `WorkflowError`, before anything is drawn, for what `DebuggerApp` refuses.
     """
     app = DebuggerApp(recording_path, seq, run_id, ascii, keymap)
+    gc.set_threshold(*_COLLECT)
+    sys.setswitchinterval(_SWITCH_S)
     try:
         app.run()
     finally:
