@@ -129,6 +129,7 @@ class Driver(ABC):
             kernel.end(inv, "failed", error)
             if isinstance(error, (KeyboardInterrupt, SystemExit)):  # the process is being ended: said, now let it
                 self._over(inv)
+                inv.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen
                 raise
         else:
             kernel.end(inv, "cancelled" if inv.cancelling else "completed")

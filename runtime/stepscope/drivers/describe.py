@@ -42,14 +42,16 @@ def _message(error: BaseException) -> str:
 
 
 def awaited_by(task: asyncio.Task[Any] | None) -> str:
-    """Where a suspended task is, in a few words."""
-    if task is None:
-        return "nothing known"
-    awaiting: Any = task.get_coro()
-    place = "something"
+    """What a suspended task awaits, and the line of the program's own outermost frame that does."""
+    frames = []
+    awaiting: Any = None if task is None else task.get_coro()
     while awaiting is not None:
         frame = getattr(awaiting, "cr_frame", None) or getattr(awaiting, "gi_frame", None)
         if frame is not None and not _is_ours(frame.f_code.co_filename):
-            place = f"{frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"
+            frames.append(frame)
         awaiting = getattr(awaiting, "cr_await", None) or getattr(awaiting, "gi_yieldfrom", None)
-    return place
+    if not frames:
+        return "something outside its own code"
+    handler, inner = frames[0], frames[-1]
+    what = "a future" if inner is handler else inner.f_code.co_qualname
+    return f"{what} at {Path(handler.f_code.co_filename).name}:{handler.f_lineno} ({handler.f_code.co_qualname})"
