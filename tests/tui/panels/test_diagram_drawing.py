@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
@@ -114,6 +115,30 @@ def test_zoomed_far_out_supersteps_share_a_column_and_are_counted() -> None:
         " b    ┃ ━━━2━━━┃│ ━━━2━━━┃                                  ",
         "      ┃      ──╂╯      ──╂                                  ",
     ]
+
+
+@given(streams(executors=5, supersteps=7), st.integers(7, 9), st.integers(3, 20))
+def test_zoomed_out_every_delivery_and_message_is_counted(events: list[AnyEvent], level: int, height: int) -> None:
+    run = Run.of_events(events)
+    run.build_index()
+    assume(len(run.supersteps()) > 1)
+    drawing = DiagramDrawing(run, 400, height, level=level)
+    grid = drawing._grid("a")
+    deliveries = [event for event in events if isinstance(event, Delivered)]
+    shown, carried = 0, 0
+    for _, tile, _ in drawing.placed(1, grid):
+        lines, roles = tile.canvas.lines, tile.canvas.roles
+        for row in range(grid.end):
+            counted = "".join(
+                c if r in ("total", "hidden") else " " for c, r in zip(lines[row], roles[row], strict=True)
+            )
+            shown += sum(int(number) for number in re.findall(r"(\d+)(?: \d+✗)?", counted))
+            arriving = "".join(
+                c if r in ("arrow", "count") else " " for c, r in zip(lines[row], roles[row], strict=True)
+            )
+            carried += sum(int(number or 1) for number in re.findall(r"(\d*)[▶↻]", arriving))
+    assert shown == len(deliveries)
+    assert carried == sum(len(event.messages) for event in deliveries)
 
 
 def test_fit_shows_the_whole_run() -> None:

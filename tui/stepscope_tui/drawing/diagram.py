@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import labels
 from .buffers import Buffers
+from .counts import GroupCounts
 from .glyphs import UNICODE, Glyphs
-from .groups import GroupParts, build_group, load_group
+from .groups import GroupParts, build_group, count_group, load_group
 from .lanes import LaneGrid, LaneName, arrange
 from .palette import Shade
 from .rows import Row, Shader, View, painted
@@ -25,7 +26,9 @@ _ZOOMS = (Zoom(4), Zoom(3), Zoom(2), Zoom(1), Zoom(1, 2), Zoom(1, 4), Zoom(1, 16
 Shading: TypeAlias = Callable[[int], Shader]
 """For a position of the cursor, how every event stands to it."""
 
-_SPARE_S = 0.004
+_PATIENCE_S = 0.001
+"""How long drawing one column may count; what is missing then is counted while nobody presses a key."""
+_SPARE_S = 0.008
 _KEPT_TILES = 96
 _LEGEND_FROM = 3
 """Spare rows from which there is a legend; one of them stays empty."""
@@ -49,6 +52,7 @@ class DiagramDrawing:
         self._tiles: dict[tuple[object, ...], Tile] = {}
         self._parts: RunParts | GroupParts = RunParts(run)
         self._buffers = Buffers(run)
+        self._counts = GroupCounts(run)
         self._names = labels.width_for(self.lanes, self.width, glyphs)
         self.set_level(self.level)
 
@@ -113,7 +117,14 @@ class DiagramDrawing:
         placed = self.placed(seq, grid)
         self._prepare(self._parts.after, placed[-1].part, grid, "future")
         self._prepare(self._parts.before, placed[0].part, grid, "past")
-        return self._buffers.feed(self.run.last, _SPARE_S)
+        return self._count(placed) and self._buffers.feed(self.run.last, _SPARE_S)
+
+    def _count(self, placed: Sequence[Placed]) -> bool:
+        """Count on what the columns in view say; whether all is counted."""
+        parts = self._parts
+        if not isinstance(parts, GroupParts):
+            return True
+        return all(count_group(parts, one.part, self._counts, _SPARE_S) is not None for one in placed)
 
     def _prepare(self, step: Callable[[Part], Part | None], part: Part, grid: LaneGrid, shade: Shade) -> None:
         room = self.width // 2
@@ -171,24 +182,22 @@ class DiagramDrawing:
 
     def _tile(self, part: Part, grid: LaneGrid) -> Tile:
         parts = self._parts
-        key = (
-            part,
-            self.level,
-            grid.shown,
-            grid.pitch,
-            parts.last_of(part),
-            self.run.index_ready,
-            self._buffers.known(parts.last_of(part)),
+        if isinstance(parts, GroupParts):
+            counts = count_group(parts, part, self._counts, _PATIENCE_S)
+            key: tuple[object, ...] = (part, self.level, grid.shown, grid.pitch, parts.last_of(part), counts is None)
+            return self._tiles.get(key) or self._keep(
+                key, build_group(load_group(self.run, parts, part, counts), grid, self.glyphs)
+            )
+        last = parts.last_of(part)
+        key = (part, self.level, grid.shown, grid.pitch, last, self.run.index_ready, self._buffers.known(last))
+        return self._tiles.get(key) or self._keep(
+            key, build(load(self.run, parts, part, self._buffers), grid, _ZOOMS[self.level], self.glyphs)
         )
-        tile = self._tiles.get(key)
-        if tile is None:
-            if len(self._tiles) >= _KEPT_TILES:
-                del self._tiles[next(iter(self._tiles))]
-            if isinstance(parts, GroupParts):
-                tile = build_group(load_group(self.run, parts, part), grid, self.glyphs)
-            else:
-                tile = build(load(self.run, parts, part, self._buffers), grid, _ZOOMS[self.level], self.glyphs)
-            self._tiles[key] = tile
+
+    def _keep(self, key: tuple[object, ...], tile: Tile) -> Tile:
+        if len(self._tiles) >= _KEPT_TILES:
+            del self._tiles[next(iter(self._tiles))]
+        self._tiles[key] = tile
         return tile
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stepscope.events import AnyEvent, Delivered, Sent
+from stepscope.events import Delivered, Sent
 
 from . import arcs as wires
 from .arcs import Arc
 from .canvas import Canvas
+from .counts import GroupCounts, Handled
 from .glyphs import Glyphs
 from .lanes import LaneGrid
 from .slots import Slot
@@ -21,9 +21,10 @@ from .window import Part
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
-    from stepscope_tracing.model import SuperstepSpan
 
 _NARROWEST = 7
+_PLACES = 16
+"""Places within a column that the cursor can be at."""
 
 
 class GroupParts(RunParts):
@@ -34,15 +35,14 @@ class GroupParts(RunParts):
         super().__init__(run)
         self.size = size
 
-    def spans(self, part: Part) -> Sequence[SuperstepSpan]:
-        """The supersteps of a group."""
-        return self._spans[part.span * self.size : (part.span + 1) * self.size]
+    def indices(self, part: Part) -> range:
+        """The supersteps of a group, as indices of `supersteps()`."""
+        return range(part.span * self.size, min((part.span + 1) * self.size, len(self._spans)))
 
     def window(self, part: Part) -> tuple[int, int]:
         """First and last `seq` of a group."""
-        first = self.bounds(part.span * self.size)[0]
-        end = (part.span + 1) * self.size
-        return first, self._spans[end].first - 1 if end < len(self._spans) else self._last
+        indices = self.indices(part)
+        return self.bounds(indices[0])[0], self.bounds(indices[-1])[1]
 
     def at(self, seq: int) -> Part:
         """The group an event is in."""
@@ -61,9 +61,9 @@ class GroupParts(RunParts):
 class Group:
     """What a column of several supersteps shows.
 
-    `starts` are the supersteps' first `seq`; `arcs` what comes in over its first barrier; `inside` how many messages
-    were sent and handled within the group; `handled` and `bad` count each executor's deliveries, and those of them
-    that did not complete; `senders` sent in its last superstep, over the group's last barrier.
+    `starts` are the first `seq` of the group and of some of its supersteps, evenly spread; `arcs` what comes in over
+    its first barrier; `counts` what was handled within, None while that is not counted; `senders` sent in its last
+    superstep, over the group's last barrier.
     """
 
     first: int
@@ -71,42 +71,40 @@ class Group:
     title: str
     starts: list[int]
     arcs: list[Arc]
-    inside: int
-    handled: dict[str, int]
-    bad: dict[str, int] = field(default_factory=dict)
+    counts: Handled | None
     senders: list[str] = field(default_factory=list)
     outcome: str = "completed"
 
 
-def load_group(run: Run, parts: GroupParts, part: Part) -> Group:
-    """Ask the run for everything a column of several supersteps shows; its counts need the run's index."""
+def count_group(parts: GroupParts, part: Part, counts: GroupCounts, seconds: float) -> Handled | None:
+    """Count what was handled in a group for at most about `seconds`; None if there is more to count."""
+    indices = parts.indices(part)
+    begin = parts.span(indices[0])
+    assert begin is not None
+    return counts.feed(parts.window(part), indices, parts.bounds, begin.first + begin.deliveries, seconds)
+
+
+def load_group(run: Run, parts: GroupParts, part: Part, counts: Handled | None) -> Group:
+    """Ask the run for everything a column of several supersteps shows, but for its counts."""
     first, last = parts.window(part)
-    spans = parts.spans(part)
-    head: list[AnyEvent] = run.events(spans[0].first, spans[0].deliveries + 1)
+    indices = parts.indices(part)
+    begin, end = parts.span(indices[0]), parts.span(indices[-1])
+    assert begin is not None
+    assert end is not None
     arcs = [
         Arc(message, source, event.executor, "delivered", event.seq)
-        for event in head
+        for event in run.events(begin.first, begin.deliveries + 1)
         if isinstance(event, Delivered)
         for message, source in zip(event.messages, event.sources, strict=False)
     ]
-    handled: Counter[str] = Counter()
-    bad: Counter[str] = Counter()
-    inside = 0
-    for one in run.invocations(first, last) if run.index_ready else ():
-        handled[one.executor] += 1
-        bad[one.executor] += one.outcome in ("failed", "cancelled", "abandoned")
-        inside += max(1, len(one.messages)) if one.delivered > spans[0].first + spans[0].deliveries else 0
-    end = spans[-1]
     sent = run.events(kinds=(Sent.kind,), superstep=end.superstep)
     return Group(
         first=first,
         last=last,
-        title=f"{spans[0].superstep}-{end.superstep}" if len(spans) > 1 else str(end.superstep),
-        starts=[span.first for span in spans],
+        title=f"{begin.superstep}-{end.superstep}" if len(indices) > 1 else str(end.superstep),
+        starts=[parts.bounds(index)[0] for index in indices[:: max(1, len(indices) // _PLACES)]],
         arcs=arcs,
-        inside=inside,
-        handled=dict(handled),
-        bad={executor: n for executor, n in bad.items() if n},
+        counts=counts,
         senders=sorted({event.executor for event in sent if isinstance(event, Sent)}),
         outcome=end.outcome,
     )
@@ -116,9 +114,11 @@ def build_group(group: Group, grid: LaneGrid, glyphs: Glyphs) -> Tile:
     """Draw a column of several supersteps."""
     plan = wires.plan(group.arcs, grid, glyphs)
     title = group.title.replace("-", glyphs.range)
-    inside = f"{group.inside}{glyphs.inside}" if group.inside else ""
-    labels = _labels(group, grid, glyphs)
-    body = max(_NARROWEST, len(title) + len(inside) + 2 - plan.width, *(len(text) + 2 for text in labels.values()), 0)
+    counts = group.counts
+    inside = f"{counts.inside}{glyphs.inside}" if counts is not None and counts.inside else ""
+    labels = _labels(counts, grid, glyphs) if counts is not None else {}
+    digits = len(str(group.last - group.first + 1))  # room for any count, so that counting does not move columns
+    body = max(_NARROWEST, digits + 2, len(title) + digits + 3 - plan.width, *map(len, labels.values()))
     start = 1 if group.first == 1 else 0
     low, high = start + plan.width, start + plan.width + body
     canvas = Canvas(grid.height, high + 1, glyphs)
@@ -128,6 +128,8 @@ def build_group(group: Group, grid: LaneGrid, glyphs: Glyphs) -> Tile:
         canvas.put(row, low + (body - len(text)) // 2, text, "hidden" if hidden else "total", group.last)
     for lane in grid.shown:
         if grid.rows[lane.executor] not in labels:
+            if counts is None:
+                canvas.put(grid.rows[lane.executor], low + body // 2, glyphs.more, "quiet", group.last)
             for x in range(1, high, 4):
                 canvas.put(grid.rows[lane.executor], x, glyphs.guide, "guide", 0)
     wires.draw(canvas, grid, plan, start, start, group.starts[0])
@@ -147,14 +149,14 @@ def build_group(group: Group, grid: LaneGrid, glyphs: Glyphs) -> Tile:
     return Tile(group.first, group.last, canvas, *_slots(group, low, high), plan.arcs, title)
 
 
-def _labels(group: Group, grid: LaneGrid, glyphs: Glyphs) -> dict[int, str]:
+def _labels(counts: Handled, grid: LaneGrid, glyphs: Glyphs) -> dict[int, str]:
     handled: Counter[int] = Counter()
     bad: Counter[int] = Counter()
-    for executor, number in group.handled.items():
+    for executor, number in counts.handled.items():
         row = grid.row(executor)
         if row is not None:
             handled[row] += number
-            bad[row] += group.bad.get(executor, 0)
+            bad[row] += counts.bad[executor]
     mark = glyphs.looks.glyph("failed")
     return {row: f"{number} {bad[row]}{mark}" if bad[row] else str(number) for row, number in handled.items()}
 

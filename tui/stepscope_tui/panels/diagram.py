@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stepscope_tracing import Run
 
 _NARROWEST, _LOWEST = 12, 2
-_PAUSE_S = 0.02
+_PAUSE_S = 0.01
 
 
 class Diagram(Widget, can_focus=True, inherit_bindings=False):
