@@ -65,24 +65,15 @@ class Run:
     @classmethod
     def of_events(cls, events: Iterable[AnyEvent]) -> Run:
         """A run that no file holds, from its events in `seq` order. Raises `RecordingError` if they are no run's."""
-        store = Store(db.in_memory())
-        sink: BlockSink | None = None
-        seq = 0
-        for seq, event in enumerate(events, 1):
-            if sink is None:
-                if not isinstance(event, RunStarted):
-                    raise RecordingError("these events are no run: the first is not a run's start.")
-                sink = BlockSink(store, event)
-            if event.seq != seq:
-                raise RecordingError(f"these events are no run: number {event.seq} stands where {seq} should.")
-            sink.append(event)
-        if sink is None:
-            raise RecordingError("these events are no run: there are none.")
-        sink.close()
-        payloads = Payloads(store.database)
-        info, redacted = run_info(store.database, sink.run)
-        run = cls(store.database, sink.run, info, payloads, redacted=redacted)
-        weakref.finalize(run, store.database.close)
+        database = db.in_memory()
+        try:
+            row = _write(Store(database), events)
+            info, redacted = run_info(database, row)
+            run = cls(database, row, info, Payloads(database), redacted=redacted)
+        except BaseException:
+            database.close()
+            raise
+        weakref.finalize(run, database.close)
         return run
 
     def refresh(self) -> bool:
@@ -370,3 +361,20 @@ class Run:
         """
         low = self._spans(0).start_before(seq, 0)
         return locks.at(self._blocks, self.index(), seq, low, scope)
+
+
+def _write(store: Store, events: Iterable[AnyEvent]) -> int:
+    """Record a whole run; gives its row in the table of runs."""
+    sink: BlockSink | None = None
+    for seq, event in enumerate(events, 1):
+        if sink is None:
+            if not isinstance(event, RunStarted):
+                raise RecordingError("these events are no run: the first is not a run's start.")
+            sink = BlockSink(store, event)
+        if event.seq != seq:
+            raise RecordingError(f"these events are no run: number {event.seq} stands where {seq} should.")
+        sink.append(event)
+    if sink is None:
+        raise RecordingError("these events are no run: there are none.")
+    sink.close()
+    return sink.run

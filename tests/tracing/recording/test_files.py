@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,12 @@ from support.children import child, tell
 from support.random_streams import long_stream
 from support.recordings import record
 from support.streams import Stream
+
+
+def sql(path: Path, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Change or ask a file behind everybody's back."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        return database.execute(statement, parameters).fetchall()
 
 
 def sentence(act: Callable[[], object]) -> str:
@@ -46,9 +54,7 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
 
 def test_another_programs_database_is_neither_opened_nor_written(tmp_path: Path) -> None:
     path = tmp_path / "their.db"
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE runs (x)")
-    database.close()
+    sql(path, "CREATE TABLE runs (x)")
     before = path.read_bytes()
     assert "another program's" in sentence(lambda: Recording.open(path))
     assert "another program's" in sentence(lambda: open_recorder(path))
@@ -58,9 +64,7 @@ def test_another_programs_database_is_neither_opened_nor_written(tmp_path: Path)
 def test_a_recording_of_a_later_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.stepscope"
     open_recorder(path)
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 99")
-    database.close()
+    sql(path, "PRAGMA user_version = 99")
     before = path.read_bytes()
     for act in (Recording.open, open_recorder):
         text = sentence(lambda act=act: act(path))  # type: ignore[misc]
@@ -145,12 +149,9 @@ def test_a_run_whose_writer_is_gone_is_interrupted(tmp_path: Path, writer: str) 
     sink.flush(barrier=True)
     with Recording.open(path) as recording:
         assert recording.run().info.status == "running"
-    with sqlite3.connect(path) as database:
-        ((mine,),) = database.execute("SELECT writer FROM runs").fetchall()
-        node, pid, start = mine.rsplit(":", 2)
-        other = writer.format(node=node, pid=pid, start=start)
-        database.execute("UPDATE runs SET writer = ?", (other,))
-    database.close()
+    ((mine,),) = sql(path, "SELECT writer FROM runs")
+    node, pid, start = mine.rsplit(":", 2)
+    sql(path, "UPDATE runs SET writer = ?", writer.format(node=node, pid=pid, start=start))
     with Recording.open(path) as recording:
         assert recording.run().info.status == "interrupted"
     sink.append(events[1])
@@ -179,6 +180,7 @@ def test_a_path_with_odd_characters_is_that_path(tmp_path: Path) -> None:
 
 READER_WITHOUT_RIGHTS = """
     import os, sys
+    import urllib.parse  # pathlib imports it late, when this process may have no right to read it
     from stepscope_tracing import Recording, RecordingError, open_recorder
 
     if os.geteuid() == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -46,7 +47,7 @@ def test_a_closed_recording_is_one_file(tmp_path: Path) -> None:
     path = tmp_path / "run.stepscope"
     record(path, long_stream(300))
     assert [file.name for file in tmp_path.iterdir()] == ["run.stepscope"]
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -106,7 +107,7 @@ def test_a_large_value_is_stored_once_for_all_runs(tmp_path: Path) -> None:
         record(path, stream.finish())
     assert path.stat().st_size < 3 * len(secret_of_size)
     assert path.read_bytes().count(b"0123456789" * 100) <= 50
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT count(*) FROM payloads").fetchone() == (1,)
 
 
