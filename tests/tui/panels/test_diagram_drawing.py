@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
@@ -121,7 +121,8 @@ def test_zoomed_far_out_supersteps_share_a_column_and_are_counted() -> None:
 def test_zoomed_out_every_delivery_and_message_is_counted(events: list[AnyEvent], level: int, height: int) -> None:
     run = Run.of_events(events)
     run.build_index()
-    assume(len(run.supersteps()) > 1)
+    if len(run.supersteps()) < 2:
+        return  # nothing to put together
     drawing = DiagramDrawing(run, 400, height, level=level)
     grid = drawing._grid("a")
     deliveries = [event for event in events if isinstance(event, Delivered)]
