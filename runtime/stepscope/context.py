@@ -31,12 +31,14 @@ R = TypeVar("R")
 class Port(Protocol):
     """The driver's side of a context."""
 
-    def perform(self, inv: Invocation, op: Op) -> Any:
-        """Perform an operation: an awaitable for an async handler, the result for a sync one."""
+    def perform(self, inv: Invocation, op: Op) -> Awaitable[Any]:
+        """Perform an operation: an awaitable for an async handler; a sync one gets the result itself."""
         ...
 
-    def effect(self, inv: Invocation, name: str, line: int, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Start an effect: a future for an async handler, the result for a sync one."""
+    def effect(
+        self, inv: Invocation, name: str, line: int, function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Awaitable[Any]:
+        """Start an effect: a future for an async handler; a sync one gets the result itself."""
         ...
 
     def instant(self, inv: Invocation, name: str, line: int, make: Callable[[], Any]) -> Any:
@@ -113,28 +115,28 @@ class StateView:
 
         Waits while another invocation holds the key (STA-5).
         """
-        return cast(Awaitable[Any], self._port.perform(self._inv, Get(self._key(key), default, self._line())))
+        return self._port.perform(self._inv, Get(self._key(key), default, self._line()))
 
     def set(self, key: str, value: Any) -> Awaitable[None]:
         """Write a snapshot or live key. Raises `StateUsageError`, `UnstorableValueError`."""
         stored = Value.of(value, "executor {!r} set state key {!r}", self._inv.executor, key)
-        return cast(Awaitable[None], self._port.perform(self._inv, Set(self._key(key), stored, self._line())))
+        return self._port.perform(self._inv, Set(self._key(key), stored, self._line()))
 
     def delete(self, key: str) -> Awaitable[None]:
         """Make a snapshot or live key absent; it does not return to its initial value."""
-        return cast(Awaitable[None], self._port.perform(self._inv, Set(self._key(key), None, self._line())))
+        return self._port.perform(self._inv, Set(self._key(key), None, self._line()))
 
     def add(self, key: str, contribution: Any) -> Awaitable[None]:
         """Contribute to a reducer key; merged at the barrier in canonical order (STA-2)."""
         stored = Value.of(contribution, "executor {!r} added to state key {!r}", self._inv.executor, key)
-        return cast(Awaitable[None], self._port.perform(self._inv, Add(self._key(key), stored, self._line())))
+        return self._port.perform(self._inv, Add(self._key(key), stored, self._line()))
 
     def update(self, key: str, function: Callable[[Any], Any]) -> Awaitable[Any]:
         """Replace a snapshot or live key's value by ``function(value)`` in one operation, and give the new value.
 
         `function` gets None for an absent key, must be a plain function, and must be quick (STA-4).
         """
-        return cast(Awaitable[Any], self._port.perform(self._inv, Update(self._key(key), function, self._line())))
+        return self._port.perform(self._inv, Update(self._key(key), function, self._line()))
 
     def hold(self, *keys: str) -> Hold:
         """Exclusive use of live keys for a block, all or nothing for its writes to them (STA-5, STA-6).
@@ -200,12 +202,12 @@ class WorkflowContext(Generic[OutT, W_OutT]):
         Raises `UnstorableValueError`.
         """
         stored = Value.of(message, "executor {!r} sent a message", self._inv.executor)
-        return cast(Awaitable[None], self._port.perform(self._inv, Send(stored, target_id, self._line())))
+        return self._port.perform(self._inv, Send(stored, target_id, self._line() if self._port.traced else 0))
 
     def yield_output(self, output: W_OutT) -> Awaitable[None]:
         """Yield an output of the workflow; committed with the superstep (ORD-6). Raises `UnstorableValueError`."""
         stored = Value.of(output, "executor {!r} yielded an output", self._inv.executor)
-        return cast(Awaitable[None], self._port.perform(self._inv, Yield(stored, self._line())))
+        return self._port.perform(self._inv, Yield(stored, self._line()))
 
     def effect(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
         """Start something outside the workflow, a model call say, and give its future (DET-3).
@@ -213,11 +215,11 @@ class WorkflowContext(Generic[OutT, W_OutT]):
         `function` may be async, or plain, which then runs in a thread. Effects of one superstep overlap in every mode.
         """
         name = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
-        return cast(Awaitable[Any], self._port.effect(self._inv, name, self._line(), function, args))
+        return self._port.effect(self._inv, name, self._line(), function, args)
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Let `seconds` pass; recorded as an effect."""
-        return cast(Awaitable[None], self._port.effect(self._inv, "sleep", self._line(), asyncio.sleep, (seconds,)))
+        return self._port.effect(self._inv, "sleep", self._line(), asyncio.sleep, (seconds,))
 
     def now(self) -> dt.datetime:
         """Wall clock time, in UTC; recorded (DET-3)."""

@@ -139,12 +139,7 @@ class WorkflowBuilder:
             for index, spec in enumerate(self._edges)
         )
         nodes = tuple(
-            Node(
-                one,
-                executors[one].match,
-                " or ".join(spec.info.message_type for spec in executors[one].handlers),
-                executors[one],
-            )
+            Node(one, executors[one].match, " or ".join(spec.info.message_type for spec in executors[one].handlers))
             for one in ids
         )
         info = GraphInfo(

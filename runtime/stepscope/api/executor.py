@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
 
-from ..context import WorkflowContext
 from ..errors import WorkflowError
 from ..events import HandlerInfo
 from .matching import chooser, name_of
@@ -20,10 +19,27 @@ _MARK = "__stepscope_handler__"
 class HandlerSpec:
     """One handler: its function, message type, and how it runs."""
 
-    __slots__ = ("code", "function", "info", "message_type", "name", "outputs", "runs", "sends", "wants_context")
+    __slots__ = (
+        "call",
+        "code",
+        "function",
+        "info",
+        "message_type",
+        "name",
+        "outputs",
+        "runs",
+        "sends",
+        "wants_context",
+    )
 
-    def __init__(self, function: Callable[..., Any], owner: str, scope: dict[str, Any], *, bound: bool) -> None:
-        """Read the annotations. Raises `WorkflowError` naming what is missing."""
+    def __init__(
+        self, function: Callable[..., Any], owner: str, scope: dict[str, Any], executor: Executor | None = None
+    ) -> None:
+        """Read the annotations of a method of `executor`, or of a function where that is None.
+
+        Raises `WorkflowError` naming what is missing.
+        """
+        bound = executor is not None
         self.function = function
         self.name = function.__name__
         self.runs: Literal["task", "thread", "workflow"] = "task" if inspect.iscoroutinefunction(function) else "thread"
@@ -45,6 +61,9 @@ class HandlerSpec:
             )
         self.message_type: Any = hints[parameters[0].name]
         self.wants_context = len(parameters) == 2
+        call = function.__get__(executor) if bound else function
+        self.call: Callable[[Any, Any], Any] = call if self.wants_context else lambda payload, _: call(payload)
+        """Call the handler with a payload and a context; gives a coroutine for an async one."""
         context = hints.get(parameters[1].name) if self.wants_context else None
         args = get_args(context) if get_origin(context) is not None else ()
         self.sends: Any = args[0] if args else Any
@@ -117,7 +136,7 @@ class Executor:
             for name, member in vars(cls).items():
                 scope = getattr(member, _MARK, None)
                 if scope is not None:
-                    found[name] = HandlerSpec(member, f"{type(self).__name__} {self.id!r}", scope, bound=True)
+                    found[name] = HandlerSpec(member, f"{type(self).__name__} {self.id!r}", scope, self)
                 else:
                     found.pop(name, None)
         if not found:
@@ -130,12 +149,6 @@ class Executor:
     def match(self) -> Callable[[Any], HandlerSpec | None]:
         """The handler that takes a payload, or None."""
         return chooser([(spec.message_type, spec) for spec in self.handlers])
-
-    def call(self, spec: HandlerSpec, payload: Any, context: WorkflowContext[Any, Any]) -> Any:
-        """Call a handler; gives a coroutine for an async one."""
-        if spec.wants_context:
-            return spec.function(self, payload, context)
-        return spec.function(self, payload)
 
     def __repr__(self) -> str:
         """For messages."""
@@ -160,11 +173,7 @@ class FunctionExecutor(Executor):
     @functools.cached_property
     def handlers(self) -> tuple[HandlerSpec, ...]:
         """The function."""
-        return (HandlerSpec(self.function, f"executor {self.id!r}", self._scope, bound=False),)
-
-    def call(self, spec: HandlerSpec, payload: Any, context: WorkflowContext[Any, Any]) -> Any:
-        """Call the function."""
-        return spec.function(payload, context) if spec.wants_context else spec.function(payload)
+        return (HandlerSpec(self.function, f"executor {self.id!r}", self._scope),)
 
 
 @overload

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -107,7 +107,8 @@ class _Hosting:
     sends = Any
     outputs = Any
 
-    def __init__(self, start: Executor) -> None:
+    def __init__(self, start: Executor, host: Callable[[Any, Invocation, Any], Awaitable[None]]) -> None:
+        self.host = host
         self.message_type: Any = object
         self.info = HandlerInfo(
             "run", " or ".join(spec.info.message_type for spec in start.handlers), "", 0, "workflow"
@@ -137,7 +138,7 @@ class WorkflowExecutor(Executor):
     @cached_property
     def handlers(self) -> Any:
         """One, which takes what the sub-workflow's start executor takes."""
-        return (_Hosting(self.workflow.start),)
+        return (_Hosting(self.workflow.start, self._host),)
 
     @cached_property
     def match(self) -> Callable[[Any], Any]:
@@ -145,7 +146,7 @@ class WorkflowExecutor(Executor):
         inner, hosting = self.workflow.start.match, self.handlers[0]
         return lambda payload: None if inner(payload) is None else hosting
 
-    async def host(self, driver: Any, inv: Invocation, payload: Any) -> None:
+    async def _host(self, driver: Any, inv: Invocation, payload: Any) -> None:
         """Run the sub-workflow inside `inv`; called by the driver."""
         for value in await run_child(driver, self.workflow._plan, inv, payload):
             await driver.perform(inv, Send(value, None, 0))

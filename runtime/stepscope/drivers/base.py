@@ -106,15 +106,12 @@ class Driver(ABC):
                 for sink in self.journal.sinks:
                     sink.enter_handler(inv.begun)
             spec = inv.handler
-            node = kernel.plan.nodes[inv.rank].target
             if spec.runs == "task":
-                await node.call(spec, payload, WorkflowContext(self, inv, spec.code))
+                await spec.call(payload, WorkflowContext(self, inv, spec.code))
             elif spec.runs == "thread":
-                await self._in_thread(
-                    inv, lambda: node.call(spec, payload, WorkflowContext(self._threads, inv, spec.code))
-                )
+                await self._in_thread(inv, lambda: spec.call(payload, WorkflowContext(self._threads, inv, spec.code)))
             else:
-                await node.host(self, inv, payload)
+                await spec.host(self, inv, payload)
         except asyncio.CancelledError:
             if inv.cancelling:
                 kernel.end(inv, "cancelled")

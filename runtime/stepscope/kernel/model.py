@@ -37,12 +37,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One executor. `match` names the handler that takes a payload, or is None; `target` is the driver's affair."""
+    """One executor. `match` gives the handler that takes a payload, or None; `takes` says in words what it does take."""
 
     id: str
     match: Callable[[Any], Any]
     takes: str
-    target: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
