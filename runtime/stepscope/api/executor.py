@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
 
 from ..errors import WorkflowError
 from ..events import HandlerInfo
@@ -111,7 +111,15 @@ class Executor:
     Raises `WorkflowError` for an id that is not a non-empty string, and for a class without handlers.
     """
 
-    _specs: ClassVar[tuple[HandlerSpec, ...]] = ()
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse handlers that would hide a part of `Executor`. Raises `WorkflowError`."""
+        super().__init_subclass__(**kwargs)
+        taken = [name for name, member in vars(cls).items() if hasattr(member, _MARK) and hasattr(Executor, name)]
+        if taken:
+            raise WorkflowError(
+                f"{cls.__qualname__}: a handler cannot be named {', '.join(map(repr, taken))}, as Executor has that name "
+                f"itself; call it something else."
+            )
 
     def __init__(self, id: str) -> None:
         """`id` names the executor in the workflow; it must be unique there."""
