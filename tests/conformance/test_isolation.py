@@ -189,7 +189,6 @@ async def test_sta_8_initial_values_are_copied(kind: str) -> None:
     assert results[0].digest == results[1].digest
 
 
-@pytest.mark.xfail(strict=True, reason="the initial value is frozen anew in every run")
 @every_key
 async def test_sta_8_an_initial_value_changed_after_building(key: str) -> None:
     """The program's own object is not the workflow's: the graph already says what the key begins with."""

@@ -263,7 +263,6 @@ async def test_sta_5_the_owners_child_tasks_are_owners_too(options: Options) -> 
     assert len(seen.of(LockAcquired)) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="the block forgets the outer entry")
 @in_every_mode
 async def test_sta_5_the_same_block_object_may_be_entered_again(options: Options) -> None:
     async def act(_: Any, ctx: Context) -> None:
@@ -300,7 +299,6 @@ async def test_sta_5_two_invocations_of_one_executor_are_two_owners(options: Opt
 # -- use ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="keys that are no strings are sorted first")
 async def test_sta_5_a_hold_of_nothing_or_of_what_is_no_key_is_refused() -> None:
     async def act(_: Any, ctx: Context) -> None:
         for keys in ((), ("",), (5,), ("key", 5), (["key"],), ("undeclared",)):

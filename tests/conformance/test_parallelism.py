@@ -21,6 +21,7 @@ from support.workflows import (
     Node,
     Options,
     ThreadNode,
+    Watch,
     alone,
     build,
     in_every_mode,
@@ -116,7 +117,6 @@ async def test_par_1_starting_in_rank_order(limit: int | None) -> None:
     assert [one.executor for one in seen.of(HandlerStarted)] == ["start", *"fbdace"]
 
 
-@pytest.mark.xfail(strict=True, reason="the chooser may start any of the first `limit`")
 @pytest.mark.parametrize("options", MODES[1:], ids=label)
 @pytest.mark.parametrize("limit", [2, 3])
 async def test_par_1_starting_in_rank_order_is_not_left_to_the_chooser(limit: int, options: Options) -> None:
@@ -197,21 +197,22 @@ async def test_par_2_sync_handlers_run_beside_each_other(width: int) -> None:
 
 
 async def test_par_2_waiting_for_a_lock_in_it_does_not_stop_siblings() -> None:
-    held, waits = asyncio.Event(), asyncio.Event()
+    held, observer = asyncio.Event(), Watch()
     loop = asyncio.get_running_loop()
 
     async def owner(_: Any, ctx: Context) -> None:
         async with ctx.state.hold("key"):
             held.set()
-            await waits.wait()
+            while not isinstance(observer.events[-1], LockWaiting):  # noqa: ASYNC110 -- nothing tells of it but this
+                await asyncio.sleep(0)
             await ctx.state.set("key", 5)
 
     def thread(_: Any, ctx: Context) -> None:
         asyncio.run_coroutine_threadsafe(held.wait(), loop).result(LONG)
-        loop.call_soon_threadsafe(loop.call_soon, waits.set)
         ctx.yield_output(ctx.state.get("key"))
 
-    seen = await watch(siblings({"a": owner, "b": ThreadNode("b", thread)}, state=LIVE), 0, **CONCURRENT)
+    workflow = siblings({"a": owner, "b": ThreadNode("b", thread)}, state=LIVE)
+    seen = await watch(workflow, 0, observer=observer, **CONCURRENT)
     assert seen.result.outputs == [5]
     assert len(seen.of(LockWaiting)) == 1
 
@@ -285,10 +286,7 @@ async def test_par_5_each_invocation_has_a_task_of_its_own(options: Options) -> 
     assert all(type(task) is asyncio.Task for task in tasks)
 
 
-INHERITS = pytest.mark.xfail(strict=True, reason="the context is that of the invocation that ended before")
-
-
-@pytest.mark.parametrize("options", [pytest.param(CONCURRENT, id="concurrent", marks=INHERITS), *MODES[1:]])
+@in_every_mode
 async def test_par_5_each_invocation_has_a_context_of_its_own(options: Options) -> None:
     """It begins as the caller's; what it sets stays in it, over schedule points, and comes into its child tasks."""
     variable.set("outside")

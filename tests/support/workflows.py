@@ -188,9 +188,9 @@ class Seen:
         return [finding for finding in self.result.findings if finding.kind == kind]
 
 
-async def watch(workflow: Workflow, message: Any = None, **options: Any) -> Seen:
+async def watch(workflow: Workflow, message: Any = None, *, observer: Watch | None = None, **options: Any) -> Seen:
     """Run, and keep all of its events; what it raises is kept too."""
-    observer = Watch()
+    observer = observer or Watch()
     seen = Seen(observer.events)
     async with asyncio.timeout(GUARD):
         try:

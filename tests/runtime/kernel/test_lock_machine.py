@@ -11,19 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from stepscope import DeadlockError, StateKey
-from stepscope.events import LockAcquired, LockReleased, LockWaiting
+from stepscope.events import LockAcquired, LockReleased, LockWaiting, StateRead, StateWritten
 from stepscope.kernel import Ticket
 from stepscope.kernel.model import HoldRecord
-from support.kernels import Hand
+from support.kernels import Hand, value
 from support.workflows import full
 
 NAMES = [f"e{number}" for number in range(5)]
 KEYS = [f"k{number}" for number in range(4)]
 LIVE = [StateKey(key, initial=0, access="live") for key in KEYS]
-
-
-def increment(number: Any) -> Any:
-    return number + 1
 
 
 class LockMachine(RuleBasedStateMachine):
@@ -121,20 +117,14 @@ class LockMachine(RuleBasedStateMachine):
     def operate(self, data: st.DataObject, key: str, verb: str, number: int) -> None:
         name = data.draw(st.sampled_from(self._free()))
 
-        def effect(result: Any) -> None:
-            if verb == "set":
-                self.values[key] = number
-            elif verb == "update":
-                self.values[key] += 1
-            if verb != "set":
-                assert result == self.values[key]
+        def put(old: Any) -> Any:
+            """Runs inside the kernel, at the operation's place in the total order."""
+            assert old == self.values[key]
+            self.values[key] = number if verb == "set" else old + 1
+            return self.values[key]
 
-        ask = {
-            "get": lambda: self.hand.get(name, key),
-            "set": lambda: self.hand.set(name, key, number),
-            "update": lambda: self.hand.update(name, key, increment),
-        }[verb]
-        self._ask(name, ask, effect, (key,))
+        ask = self.hand.get if verb == "get" else self.hand.update
+        self._ask(name, lambda: ask(name, key, put), lambda result: None, (key,))
 
     def _holders(self) -> list[str]:
         return [name for name in self._free() if self.holds[name] and not self._sleeps(name)]
@@ -198,6 +188,17 @@ class LockMachine(RuleBasedStateMachine):
         assert owner == {key: inv.id for key, inv, _ in self.hand.kernel.table()}
 
     @invariant()
+    def every_read_gives_what_was_written_last(self) -> None:
+        values = dict.fromkeys(KEYS, value(0))
+        for event in self.hand.events:
+            if isinstance(event, StateRead):
+                assert event.value == values[event.key]
+            elif isinstance(event, StateWritten):
+                assert event.old == values[event.key]
+                assert event.new is not None
+                values[event.key] = event.new
+
+    @invariant()
     def every_owner_holds_or_is_about_to(self) -> None:
         for key, owner, _ in self.hand.kernel.table():
             name = owner.executor
@@ -256,11 +257,8 @@ class TaskLockMachine(LockMachine):
     several = True
 
 
-CHILD_TASKS = pytest.mark.xfail(strict=True, reason="a second waiting task of an invocation is not seen at hand-over")
-
-
 def _run(machine: type[LockMachine], examples: int) -> None:
-    phases = [Phase.generate] if machine.several else list(Phase)
+    phases = [phase for phase in Phase if phase is not Phase.shrink]  # it can take minutes, and 40 steps are readable
     how = settings(max_examples=examples, stateful_step_count=40, deadline=None, phases=phases)
     run_state_machine_as_test(machine, settings=how)
 
@@ -271,15 +269,13 @@ def test_any_sequence_of_holds_and_operations() -> None:
 
 @pytest.mark.slow
 def test_many_sequences_of_holds_and_operations() -> None:
-    _run(LockMachine, full(500, 10_000))
+    _run(LockMachine, full(250, 5000))
 
 
-@CHILD_TASKS
 def test_any_sequence_with_child_tasks() -> None:
     _run(TaskLockMachine, 60)
 
 
-@CHILD_TASKS
 @pytest.mark.slow
 def test_many_sequences_with_child_tasks() -> None:
-    _run(TaskLockMachine, full(500, 10_000))
+    _run(TaskLockMachine, full(250, 5000))

@@ -84,7 +84,6 @@ def test_plain_operations_in_a_row_are_served_together_and_a_hold_stops_them() -
     assert not e.done
 
 
-@pytest.mark.xfail(strict=True, reason="it waits for its own invocation")
 def test_a_second_task_of_the_new_owner_enters_with_it() -> None:
     """The owner is the invocation: what its other tasks had queued for is theirs too now; the others keep their order."""
     hand = Hand.siblings("abc", LIVE)
