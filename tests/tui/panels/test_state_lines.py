@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from stepscope.events import Access
+from stepscope.events import Access, StateWritten
 from stepscope.values import Value
 from stepscope_tracing.model import Cell, StateChange
 from stepscope_tui.drawing.outline import Path, compared, lines
@@ -21,7 +21,7 @@ from stepscope_tui.drawing.state import (
     text_of,
 )
 from stepscope_tui.looks import Looks
-from support.streams import Stream, live, snapshot, value
+from support.streams import Stream, live, reducer, snapshot, value
 
 UNICODE, ASCII = Looks(), Looks(ascii=True)
 
@@ -112,6 +112,17 @@ def test_only_the_newest_write_of_each_executor_is_pending() -> None:
     assert [(one.executor, one.new.tree() if one.new else None) for one in pending["s"]] == [("a", 2)]
     first = pending_writes(writes, writes[0].seq)["s"]  # type: ignore[arg-type]
     assert [one.new.tree() for one in first if one.new] == [1]
+
+
+def test_contributions_to_a_reducer_are_listed() -> None:
+    stream = Stream("a", keys=[reducer("hits", 0)])
+    (inv,) = stream.begin()
+    stream.start(inv)
+    stream.add(inv, "hits", 2)
+    stream.add(inv, "hits", 5)
+    writes = [event for event in stream.events if isinstance(event, StateWritten)]
+    state = ScopeState(0, "", 1, ["hits"], {"hits": cell(0, access="reducer")}, {}, pending_writes(writes, 99))
+    assert shown(state, 50)[1] == "    … a + 2, 5  until barrier 1"
 
 
 def test_folding() -> None:

@@ -31,11 +31,12 @@ _WHO_FROM = 40
 
 
 class Pending(NamedTuple):
-    """A write that only its executor sees until the barrier."""
+    """What only its executor sees until the barrier: its newest write, or all it has `given` to a reducer key."""
 
     executor: str
     seq: int
     new: Value | None
+    given: tuple[Value, ...] = ()
 
 
 @dataclass
@@ -76,7 +77,9 @@ def pending_writes(writes: Sequence[StateWritten], seq: int) -> dict[str, list[P
     newest: dict[tuple[str, str], Pending] = {}
     for event in writes:
         if event.access != "live" and event.seq <= seq:
-            newest[event.key, event.executor] = Pending(event.executor, event.seq, event.new)
+            before = newest.get((event.key, event.executor))
+            given = (before.given if before is not None else ()) + ((event.given,) if event.given is not None else ())
+            newest[event.key, event.executor] = Pending(event.executor, event.seq, event.new, given)
     out: dict[str, list[Pending]] = {}
     for (key, _), one in sorted(newest.items(), key=lambda item: item[1].seq):
         out.setdefault(key, []).append(one)
@@ -126,9 +129,13 @@ def _key_lines(state: ScopeState, key: str, opened: OpenPaths) -> Iterator[State
             if paths is not None or (node.mark and not (node.has_more and node.mark == "changed")):
                 yield _node_line(state, key, node, whole_path=paths is None)
     for one in state.pending.get(key, []):
-        text = "deleted" if one.new is None else one_line(one.new)
+        given = ", ".join(map(one_line, one.given))
+        text = given or ("deleted" if one.new is None else one_line(one.new))
         until = f"until barrier {state.superstep}"
-        yield StateLine("pending", state.scope, key, None, "", one.executor, until, text, access, one.executor, one.seq)
+        kind: Mark = "added" if given else "changed"
+        yield StateLine(
+            "pending", state.scope, key, None, kind, one.executor, until, text, access, one.executor, one.seq
+        )
 
 
 def _node_line(state: ScopeState, key: str, node: Line, *, whole_path: bool) -> StateLine:
@@ -242,7 +249,7 @@ def _pending_text(out: Text, line: StateLine, width: int, looks: Looks, *, now: 
     out.append(f"   {glyph} ", looks.style("pending"))
     who = shorten(line.left, max(4, width // 3), looks)
     out.append(f"{who} ", style("who"))
-    out.append(f"{looks.glyph('arrow')} ", looks.style("pending"))
+    out.append(f"{looks.glyph('added' if line.mark == 'added' else 'arrow')} ", looks.style("pending"))
     room = width - out.cell_len
     tail = f"  {line.old}"
     tail = tail if room - len(tail) >= 12 else ""

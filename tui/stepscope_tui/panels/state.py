@@ -149,7 +149,7 @@ class StatePanel(LineView):
 
     def _show_change(self, lines: list[StateLine]) -> None:
         """Scroll what this step changed into view."""
-        changed = [i for i, line in enumerate(lines) if line.mark or (line.seq == self._seq and line.kind == "pending")]
+        changed = [i for i, line in enumerate(lines) if line.seq == self._seq or (line.mark and line.kind != "pending")]
         if changed and not any(self.top <= i < self.top + self.page for i in changed):
             self.scroll_rows(changed[0] - self.top - self.page // 2)
 
