@@ -30,7 +30,6 @@ from .looks import Looks
 from .messages import Filtered, Found, Goto, Inspect, Say, SelectKey, Studied
 from .panel import Moves, Panel, Zooms
 from .panels.contention import ContentionPanel
-from .panels.diagram import Diagram
 from .panels.events import EventsPanel
 from .panels.findings import FindingsPanel
 from .panels.inspector import InspectorPanel
@@ -38,6 +37,7 @@ from .panels.source import SourcePanel
 from .panels.state import StatePanel
 from .safe import plain
 from .session import Session
+from .thrifty import ThriftyDiagram
 from .widgets.footer import Footer
 from .widgets.lines import Motion
 from .widgets.rule import Rule
@@ -123,7 +123,7 @@ class DebuggerApp(App[None]):
     def compose(self) -> ComposeResult:
         """The widgets, in reading order."""
         self.panels = {
-            "diagram": Diagram(id="diagram"),
+            "diagram": ThriftyDiagram(id="diagram"),
             "state": StatePanel(id="state"),
             "events": EventsPanel(id="events"),
             "contention": ContentionPanel(id="contention"),

@@ -13,9 +13,7 @@ from support.random_streams import long_stream
 from support.recorded import record
 from support.screen import lines_of
 
-CHOOSE = (
-    "import sys; from stepscope_tui.chooser import choose_recording; print('chosen', getattr(choose_recording(sys.argv[1]), 'name', None))"
-)
+CHOOSE = "import sys; from stepscope_tui.chooser import choose_recording; print('chosen', getattr(choose_recording(sys.argv[1]), 'name', None))"
 
 
 def some(folder: Path) -> list[Path]:

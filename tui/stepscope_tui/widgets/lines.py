@@ -250,12 +250,17 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
         return max(0, min(top, self._rows.count - self.page))
 
     def _top_for(self, row: int, *, centre: bool = False) -> int:
+        """Where to scroll for `row` to be visible.
+
+        At an edge the view moves on by most of a page: what comes next is then in sight, and the following steps
+        repaint two lines each instead of all.
+        """
         top, page = self._top, self.page
-        if not self._has_cursor:
+        if not self._has_cursor or top <= row < top + page:
             return self._clamped_top(top)
-        if row < top - page or row >= top + 2 * page or (centre and not top <= row < top + page):
+        if row < top - page or row >= top + 2 * page or centre:
             return self._clamped_top(row - page // 2)
-        return self._clamped_top(min(max(top, row - page + 1), row))
+        return self._clamped_top(row - (page // 4 if row >= top + page else page - 1 - page // 4))
 
     # Textual's events
 

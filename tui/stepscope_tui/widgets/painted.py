@@ -1,4 +1,4 @@
-"""A widget that knows what it has painted, and repaints only the lines that have changed.
+"""A widget that knows what it has painted, and repaints only the cells that have changed.
 
 A debugger's key changes a little of many panels. Textual repaints a refreshed widget whole, and works out borders,
 padding and theme for each of its lines; a `Painted` widget has neither border nor padding, makes its own strips and
@@ -18,6 +18,24 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from stepscope_tui.looks import looks_of
+
+
+def changed_cells(old: Strip, new: Strip) -> tuple[int, int]:
+    """First cell in which two strips of one width differ, and the one after the last; equal if they do not."""
+    if old is new:
+        return 0, 0
+    before, after = list(old), list(new)
+    common = min(len(before), len(after))
+    head = 0
+    while head < common and before[head] == after[head]:
+        head += 1
+    if head == len(before) == len(after):
+        return 0, 0
+    tail = 0
+    while tail < common - head and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    first = sum(segment.cell_length for segment in after[:head])
+    return first, max(first, new.cell_length - sum(segment.cell_length for segment in after[len(after) - tail :]))
 
 
 class Painted(Widget, inherit_bindings=False):
@@ -52,7 +70,7 @@ class Painted(Widget, inherit_bindings=False):
         return Strip(Segment.simplify(segments)).adjust_cell_length(max(0, width), base)
 
     def repaint(self) -> None:
-        """Repaint the lines that are not what they were."""
+        """Repaint the cells that are not what they were."""
         if self._painted_for is None or not self.is_attached:
             self.refresh()
             return
@@ -60,12 +78,14 @@ class Painted(Widget, inherit_bindings=False):
         self._paint()
         regions: list[Region] = []
         for y, strip in enumerate(self._painted):
-            if y < len(before) and (strip is before[y] or strip == before[y]):
+            first, end = changed_cells(before[y], strip) if y < len(before) else (0, width)
+            if first == end:
                 continue
-            if regions and regions[-1].bottom == y:
-                regions[-1] = Region(0, regions[-1].y, width, regions[-1].height + 1)
+            last = regions[-1] if regions else None
+            if last is not None and last.bottom == y and (last.x, last.right) == (first, end):
+                regions[-1] = Region(first, last.y, end - first, last.height + 1)
             else:
-                regions.append(Region(0, y, width, 1))
+                regions.append(Region(first, y, end - first, 1))
         if regions:
             super().refresh(*regions)
 
