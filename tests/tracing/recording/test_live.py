@@ -12,12 +12,14 @@ import pytest
 from stepscope_tracing import Recording, Run
 from support.children import child, tell
 from support.random_streams import long_stream
+from support.recordings import record
 
 WRITER = """
     import sys
     from pathlib import Path
     from stepscope_tracing import open_recorder
     from support.random_streams import long_stream
+from support.recordings import record
 
     events = long_stream(int(sys.argv[2]), seed=int(sys.argv[3]))
     sink = open_recorder(sys.argv[1]).begin(events[0])
@@ -129,6 +131,18 @@ def test_a_killed_writer_leaves_every_announced_superstep(tmp_path: Path) -> Non
 def test_a_killed_writer_leaves_a_readable_file(tmp_path: Path) -> None:
     path = tmp_path / "run.stepscope"
     check_killed(path, killed(path, 40))
+
+
+def test_a_killed_writers_file_gains_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.stepscope"
+    announced = killed(path, 30)
+    events = long_stream(500)
+    record(path, events)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.stepscope"]
+    with Recording.open(path) as recording:
+        assert [info.status for info in recording.runs] == ["interrupted", "completed"]
+        assert len(recording.run(recording.runs[0].run_id).supersteps()) >= announced
+        assert recording.run().events() == events
 
 
 def check_killed(path: Path, announced: int) -> None:
