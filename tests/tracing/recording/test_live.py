@@ -19,7 +19,6 @@ WRITER = """
     from pathlib import Path
     from stepscope_tracing import open_recorder
     from support.random_streams import long_stream
-from support.recordings import record
 
     events = long_stream(int(sys.argv[2]), seed=int(sys.argv[3]))
     sink = open_recorder(sys.argv[1]).begin(events[0])
