@@ -174,19 +174,28 @@ class Session:
         """Select a state key."""
         self.key = scope, key
 
+    def _selected_key(self) -> tuple[int, str] | None:
+        """The selected key; without one, that of the event here, or the only one there is, which is then selected."""
+        if self.key is None:
+            event = self.run.event(self.seq)
+            keys = [key] if (key := getattr(event, "key", None)) is not None else self.run.keys()
+            if len(keys) == 1:
+                self.key = event.scope if key is not None else 0, keys[0]
+        return self.key
+
     def next_write(self) -> str:
         """The next write of the selected key."""
-        if self.key is None:
+        if (selected := self._selected_key()) is None:
             return "No key is selected; select one in the state."
-        scope, key = self.key
+        scope, key = selected
         writes = self.run.writes(key, after=self.seq, n=1, scope=scope)
         return self._to(writes[0].seq if writes else None, f"{key} is not written after this.")
 
     def previous_write(self) -> str:
         """The previous write of the selected key."""
-        if self.key is None:
+        if (selected := self._selected_key()) is None:
             return "No key is selected; select one in the state."
-        scope, key = self.key
+        scope, key = selected
         writes = self.run.writes(key, before=self.seq, n=1, scope=scope)
         return self._to(writes[-1].seq if writes else None, f"{key} was not written before this.")
 

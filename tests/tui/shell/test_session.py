@@ -99,7 +99,6 @@ def test_lanes_follow_one_executor(run: Run) -> None:
 
 def test_writes_of_the_selected_key(run: Run) -> None:
     session = Session(run)
-    assert session.next_write() == "No key is selected; select one in the state."
     session.select_key("ledger")
     session.next_write()
     assert session.seq == at(run, "state-written")
@@ -109,6 +108,25 @@ def test_writes_of_the_selected_key(run: Run) -> None:
     session.previous_write()
     assert session.seq == at(run, "state-written")
     assert session.previous_write() == "ledger was not written before this."
+
+
+def test_without_a_selected_key_it_is_the_events_or_the_only_one(run: Run) -> None:
+    session = Session(run)
+    session.next_write()
+    assert session.key == (0, "ledger")
+    stream = Stream("a", keys=[live("ledger", 0), live("other", 0)])
+    (inv,) = stream.begin()
+    stream.start(inv)
+    stream.get(inv, "other")
+    stream.set(inv, "other", 1)
+    stream.end(inv)
+    stream.commit()
+    two = Run.of_events(stream.finish())
+    session = Session(two)
+    assert session.next_write() == "No key is selected; select one in the state."
+    session.goto(at(two, "state-read"))
+    assert session.next_write() == ""
+    assert session.key == (0, "other")
 
 
 def test_findings_are_walked_in_the_order_of_their_culprits(run: Run) -> None:

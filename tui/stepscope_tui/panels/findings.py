@@ -35,10 +35,11 @@ class FindingRows:
         looks = self.looks
         head = Text(no_wrap=True, end="")
         head.append(f"{looks.glyph('finding')} {plain(finding.kind, looks.ascii)} ", looks.style("finding"))
-        head.append(f"{finding.confidence}  {finding.clause}  superstep {finding.superstep}", "#8fa8c8")
-        where = ", ".join(plain(name, looks.ascii) for name in (*finding.executors, *finding.keys))
         seqs = ", ".join(map(str, finding.seqs))
-        head.append(f"  {where}  at {seqs}" if seqs else f"  {where}")
+        head.append(
+            f"{finding.confidence}{f' at {seqs}' if seqs else ''}  k{finding.superstep}  {finding.clause}", "#8fa8c8"
+        )
+        head.append("  " + ", ".join(plain(name, looks.ascii) for name in (*finding.executors, *finding.keys)))
         self.texts.append(head)
         self._wrap("  ", finding.message, width, "")
         self._wrap(f"  {looks.glyph('arrow')} ", finding.remedy, width, "#8ddb8c")
@@ -64,7 +65,7 @@ class FindingRows:
 
 
 class FindingsPanel(LineView):
-    """Up and down go from finding to finding; Enter goes to where it happened."""
+    """Up and down go from finding to finding; Enter goes through the events that show it."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         """Empty until given findings."""
@@ -72,6 +73,7 @@ class FindingsPanel(LineView):
         self.findings: list[Finding] = []
         self.complete = False
         self._made_for: tuple[object, ...] = ()
+        self._seq = 0
 
     def put(self, findings: list[Finding], *, complete: bool) -> None:
         """The findings to show; `complete` once analysis has been through the whole run."""
@@ -82,6 +84,7 @@ class FindingsPanel(LineView):
 
     def show(self, run: Run, seq: int) -> None:
         """Select the finding that the event at `seq` belongs to, if there is one."""
+        self._seq = seq
         self._make()
         rows = self.rows
         if isinstance(rows, FindingRows):
@@ -121,10 +124,11 @@ class FindingsPanel(LineView):
         return super().motion(motion)
 
     def on_line_view_chosen(self, message: LineView.Chosen) -> None:
-        """Go to the event that shows it first."""
+        """Go to the first event that shows it; from one of them, to the next."""
         message.stop()
         rows = self.rows
         if isinstance(rows, FindingRows):
             seqs = self.findings[rows.finding(message.row)].seqs
             if seqs:
-                self.post_message(Goto(seqs[0]))
+                following = seqs.index(self._seq) + 1 if self._seq in seqs else 0
+                self.post_message(Goto(seqs[following % len(seqs)]))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from rich.style import Style
 from rich.text import Text
+from textual.message import Message
 
 from stepscope.events import GraphInfo, RunStarted
 from stepscope_tui.looks import Looks, looks_of
@@ -27,7 +30,7 @@ class SourceRows:
         self.line = 0
         self.looks = looks
         self.digits = len(str(len(self.lines)))
-        self.coloured: list[Text] | None = None
+        self.coloured: list[Text] = []
 
     @property
     def count(self) -> int:
@@ -40,10 +43,30 @@ class SourceRows:
         at = index + 1 == self.line
         mark = self.looks.glyph("arrow")[-1] if at else " "
         out.append(f"{index + 1:>{self.digits}}{mark} ", "bold #f2cc60" if at else "#7d8590")
-        out.append(plain(self.lines[index], self.looks.ascii), "bold" if at else "")
+        if index < len(self.coloured):
+            out.append_text(self.coloured[index])
+        else:
+            out.append(plain(self.lines[index], self.looks.ascii))
         if at:
             out.stylize(_MARK)
         return out
+
+
+def coloured(lines: list[str], ascii_only: bool) -> list[Text]:
+    """The lines of a Python file with its syntax in colours. Takes a while: for a thread."""
+    from rich.syntax import Syntax
+
+    text = "\n".join(plain(line, ascii_only) for line in lines)
+    whole = Syntax("", "python", theme="monokai", background_color="default").highlight(text)
+    spans = [span._replace(style=_on_nothing(span.style)) for span in whole.spans]
+    whole = Text(whole.plain, spans=spans, no_wrap=True, end="")
+    return list(whole.split("\n", allow_blank=True))[: len(lines)]
+
+
+def _on_nothing(style: str | Style) -> Style:
+    """The style without its background: the panel has its own."""
+    one = Style.parse(style) if isinstance(style, str) else style
+    return Style(color=one.color, bold=one.bold, italic=one.italic)
 
 
 def _graph(run: Run, scope: int) -> GraphInfo:
@@ -57,6 +80,15 @@ def _graph(run: Run, scope: int) -> GraphInfo:
 
 class SourcePanel(LineView):
     """Shows stored text only: no file of this machine is read, and nothing is run."""
+
+    class Coloured(Message):
+        """A file's syntax has been coloured."""
+
+        def __init__(self, rows: SourceRows, texts: list[Text]) -> None:
+            """`texts`: a line each."""
+            super().__init__()
+            self.rows = rows
+            self.texts = texts
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         """Empty until shown a run."""
@@ -88,11 +120,22 @@ class SourcePanel(LineView):
             rows = SourceRows(file, text, looks_of(self))
             rows.line = line
             self.set_rows(rows, cursor=0)
+            self.run_worker(self._colour(rows), group="colour", exclusive=True)
         else:
             old, rows.line = rows.line, line
             self.invalidate(old - 1, old - 1)
             self.invalidate(line - 1, line - 1)
         self.move_cursor(max(0, line - 1), centre=True)
+
+    async def _colour(self, rows: SourceRows) -> None:
+        texts = await asyncio.to_thread(coloured, rows.lines, rows.looks.ascii)
+        self.post_message(self.Coloured(rows, texts))
+
+    def on_source_panel_coloured(self, message: Coloured) -> None:
+        """Show the colours, if the file is still shown."""
+        message.rows.coloured = message.texts
+        if message.rows is self.rows:
+            self.invalidate()
 
     @staticmethod
     def where(run: Run, seq: int) -> tuple[str, int]:

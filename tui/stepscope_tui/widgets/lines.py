@@ -104,6 +104,7 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
         self._top = 0
         self._strips: LRUCache[tuple[int, int, Style], Strip] = LRUCache(_CACHED_STRIPS)
         self._dragging = False
+        self._sized = False
 
     # what is shown
 
@@ -265,7 +266,10 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
     # Textual's events
 
     def on_resize(self, event: events.Resize) -> None:
-        """Keep the cursor in view at the new size."""
+        """Keep the cursor in view at the new size; with lines around it when there was no size before."""
+        if not self._sized and self._cursor >= self.page:
+            self._top = self._clamped_top(self._cursor - self.page // 2)
+        self._sized = True
         self._top = self._top_for(self._cursor)
 
     def on_focus(self) -> None:

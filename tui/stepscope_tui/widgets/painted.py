@@ -66,7 +66,12 @@ class Painted(Widget, inherit_bindings=False):
         if text.cell_len > width:
             text = text.copy()
             text.truncate(max(0, width), overflow="crop" if looks_of(self).ascii else "ellipsis")
-        segments = Segment.apply_style(text.render(self.app.console, end=""), base)
+        console = self.app.console
+        if text.style:  # Rich leaves it out of a text without spans
+            base_of_text = base + console.get_style(text.style)
+        else:
+            base_of_text = base
+        segments = Segment.apply_style(text.render(console, end=""), base_of_text)
         return Strip(Segment.simplify(segments)).adjust_cell_length(max(0, width), base)
 
     def repaint(self) -> None:

@@ -27,7 +27,8 @@ class _Tick:
 class Scrubber(OneLine):
     """Each cell stands for an equal share of the run's events; a click goes there.
 
-    One thing in a cell has its own glyph, several are a digit (``+`` from ten). The totals stand at the right.
+    One thing in a cell has its own glyph, several are a digit (``+`` from ten); the cursor is a dot, or such a tick
+    reversed. The totals stand at the right.
     """
 
     def __init__(self, session: Session, *, id: str | None = None) -> None:
@@ -67,7 +68,10 @@ class Scrubber(OneLine):
             out.append(
                 (done if mark <= here else left) * (mark - at), "#5c8fc0" if mark <= here else looks.style("rule")
             )
-            if mark == here:
+            if mark == here and mark in self._ticks:
+                glyph, style = self._tick(self._ticks[mark])
+                out.append(glyph, f"{style} reverse")
+            elif mark == here:
                 out.append("O" if looks.ascii else "●", "bold #ffffff")
             else:
                 out.append(*self._tick(self._ticks[mark]))
