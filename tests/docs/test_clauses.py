@@ -1,0 +1,150 @@
+"""Every clause of the semantics is in the specification, in the runtime's docstrings, and in a test; or listed as pending.
+
+A clause is pending as long as its probe says that the runtime has not got it. When one arrives, its probe fails here,
+and the specification's mark, this list, a docstring and a test have to follow.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import stepscope
+from stepscope import Workflow, WorkflowBuilder, WorkflowContext, executor
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = ROOT / "runtime" / "stepscope"
+SPECIFICATION = (ROOT / "docs" / "semantics.md").read_text()
+FAMILIES = {"ORD": 8, "STA": 9, "PAR": 5, "BAR": 7, "DET": 5, "DLK": 5, "SUB": 1}
+CLAUSES = [f"{family}-{number}" for family, count in FAMILIES.items() for number in range(1, count + 1)]
+STATUS: dict[str, str] = dict(
+    re.findall(
+        r"^\| ([A-Z]{3}-\d) \| .* \| (in force|in part: .*|not in this version) \|$", SPECIFICATION, re.MULTILINE
+    )
+)
+SECTION = {
+    section[:5]: section for section in re.split(r"^### ", SPECIFICATION, flags=re.MULTILINE) if section[:5] in CLAUSES
+}
+
+
+def reports(kind: str) -> bool:
+    """Whether any module of the runtime makes findings of this kind."""
+    return any(f'"{kind}"' in path.read_text() for path in RUNTIME.rglob("*.py") if path.name != "findings.py")
+
+
+def option(name: str) -> bool:
+    """Whether `Workflow.run` takes it."""
+    return name in inspect.signature(Workflow.run).parameters
+
+
+PENDING: dict[str, Callable[[], bool]] = {
+    "PAR-3": lambda: reports("blocked-loop"),
+    "PAR-4": lambda: "timeout" in inspect.signature(executor).parameters,
+    "BAR-4": lambda: hasattr(stepscope, "SQLiteCheckpointStorage"),
+    "BAR-5": lambda: hasattr(Workflow, "resume"),
+    "BAR-6": lambda: option("on_checkpoint_error"),
+    "DET-4": lambda: hasattr(stepscope, "ReplayDivergence"),
+}
+"""Clauses that this version does not enforce, and how to tell that it does."""
+
+
+def notices_stalls() -> bool:
+    """Whether a concurrent run reports a superstep in which nothing happens (DLK-4)."""
+
+    @executor(id="slow")
+    async def slow(seconds: float, ctx: WorkflowContext) -> None:
+        await asyncio.sleep(seconds)
+
+    result = asyncio.run(WorkflowBuilder(slow).build().run(0.3, stall_timeout=0.02))
+    return any(finding.kind == "stalled" for finding in result.findings)
+
+
+PARTLY: dict[str, Callable[[], bool]] = {
+    "DET-3": lambda: hasattr(stepscope, "ReplayDivergence"),
+    "DLK-4": notices_stalls,
+}
+"""Clauses that are enforced in part, and how to tell that the rest is there."""
+
+
+def docstrings() -> str:
+    """Every docstring of the runtime, those of attributes included."""
+    found = []
+    for path in sorted(RUNTIME.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                found.append(node.value.value)
+    return "\n".join(found)
+
+
+def named(text: str) -> set[str]:
+    """Clause ids in a text; ``STA-1..3`` names three."""
+    found = set(re.findall(r"\b[A-Z]{3}-\d\b", text))
+    for family, first, last in re.findall(r"\b([A-Z]{3})-(\d)\.\.(\d)", text):
+        found |= {f"{family}-{number}" for number in range(int(first), int(last) + 1)}
+    return found
+
+
+def clauses_of_tests() -> set[str]:
+    """Clause ids that test files name, in a test's name or in words."""
+    found: set[str] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        if path.parent.name != "docs":
+            text = path.read_text()
+            found |= named(text) | {
+                f"{family.upper()}-{number}" for family, number in re.findall(r"def test_([A-Za-z]{3})_(\d)_", text)
+            }
+    return found
+
+
+def test_the_specification_lists_every_clause() -> None:
+    assert list(STATUS) == CLAUSES
+    assert list(SECTION) == CLAUSES
+
+
+@pytest.mark.parametrize("clause", CLAUSES)
+def test_a_clause_says_what_it_guarantees_what_not_and_why(clause: str) -> None:
+    section = SECTION[clause]
+    for part in ("**Guaranteed.**", "**Not guaranteed.**", "**Why.**"):
+        assert section.count(part) == 1, part
+    if STATUS[clause] == "in force":
+        assert "not in this version" not in section.lower()
+        assert "```python\n" in section
+        assert "wrong" in section.partition("```python\n")[2]
+    else:
+        assert "in this version" in section.lower()
+
+
+@pytest.mark.parametrize("clause", [clause for clause in CLAUSES if clause not in {*PENDING, *PARTLY}])
+def test_a_clause_in_force_is_in_a_docstring_and_in_a_test(clause: str) -> None:
+    assert clause in named(docstrings())
+    assert clause in clauses_of_tests()
+
+
+def test_pending_clauses_are_those_that_the_specification_marks() -> None:
+    assert [clause for clause in CLAUSES if STATUS[clause] == "not in this version"] == list(PENDING)
+    assert [clause for clause in CLAUSES if STATUS[clause].startswith("in part")] == list(PARTLY)
+
+
+@pytest.mark.parametrize("clause", [*PENDING, *PARTLY])
+def test_a_pending_clause_is_really_pending(clause: str) -> None:
+    arrived = {**PENDING, **PARTLY}[clause]()
+    assert not arrived, f"{clause} has arrived: say so in docs/semantics.md, and take it off this list"
+
+
+def test_nothing_names_a_clause_that_does_not_exist() -> None:
+    known = set(CLAUSES)
+    assert named(docstrings()) <= known
+    assert named(SPECIFICATION) <= known
+    assert clauses_of_tests() <= known
+    for document in (ROOT / "docs").rglob("*.md"):
+        assert named(document.read_text()) <= known, document.name
