@@ -288,5 +288,8 @@ def _plain_text(tree: Tree) -> str:
 
 def text(tree: Tree, width: int | None = None) -> str:
     """One line of text for a stored tree, cut to `width` characters with an ellipsis."""
-    line = _plain_text(tree)
+    try:
+        line = _plain_text(tree)
+    except (TypeError, AttributeError, ValueError):  # looks like a tagged value and is none: not written by us
+        line = repr(tree)
     return line if width is None or len(line) <= width else line[: max(0, width - 1)] + "…"

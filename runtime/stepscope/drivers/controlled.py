@@ -71,6 +71,7 @@ class ControlledDriver(Driver):
                 waiter.set_exception(error)
 
         parked = self._add(inv, op, answer, joins)
+        parked.waiter = waiter
         try:
             return await waiter
         except asyncio.CancelledError:

@@ -16,7 +16,7 @@ from .round import Answer, Round
 class Parked:
     """What an invocation waits for: an operation, a ticket, or (`joins`) a sub-workflow's superstep."""
 
-    __slots__ = ("answer", "inv", "joins", "op", "ticket")
+    __slots__ = ("answer", "inv", "joins", "op", "ticket", "waiter")
 
     def __init__(self, inv: Invocation, op: Op | None, answer: Answer, joins: Round | None = None) -> None:
         self.inv = inv
@@ -24,10 +24,14 @@ class Parked:
         self.answer = answer
         self.joins = joins
         self.ticket: Ticket | None = None
+        self.waiter: asyncio.Future[Any] | None = None
+        """What a task awaits; None for a thread."""
 
     @property
     def enabled(self) -> bool:
-        """Whether it could go on now."""
+        """Whether it could go on now: nothing is given to a task that was cancelled and does not know it yet."""
+        if self.waiter is not None and self.waiter.cancelled():
+            return False
         if self.joins is not None:
             return self.joins.finished
         return self.ticket is None or self.ticket.done
