@@ -6,59 +6,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from stepscope.events import AnyEvent
+from stepscope.events import AnyEvent, LockReleased
 from stepscope_tracing import Run
-from stepscope_tracing.model import LockState, LockUse, Waiter
+from stepscope_tracing.model import LockState, Waiter
 from stepscope_tui.drawing import contention
 from stepscope_tui.drawing.glyphs import ASCII, UNICODE
+from stepscope_tui.drawing.holding import FOREVER, Holding, Stretch, holding
 from stepscope_tui.drawing.strips import Scale, strip, window
 from stepscope_tui.drawing.waits import chain, cycles, waits_of
-from stepscope_tui.panels.contention import LockIndex
 from support.random_streams import streams
 from support.streams import Stream, live
 
 
-def use(
-    executor: str, wait: int = 0, acquired: int = 0, released: int = 0, op: str = "hold", gone: int = 0, key: str = "k"
-) -> LockUse:
-    return LockUse(key, 1, executor, 0, op, wait, acquired, released, 0, 0, 0, 0, gone)
+def lock(held: list[tuple[int, int, str]], waited: list[tuple[int, int, str]] | None = None) -> Holding:
+    return Holding([Stretch(*one) for one in held], [Stretch(*one) for one in waited or []])
 
 
-def rows(
-    *uses: LockUse, first: int = 1, last: int = 20, cursor: int = 0, scale: Scale | None = None
-) -> tuple[str, str]:
-    made = strip(uses, first, last, cursor, UNICODE, scale or Scale())
+def rows(one: Holding, first: int = 1, last: int = 20, cursor: int = 0, scale: Scale | None = None) -> tuple[str, str]:
+    made = strip(one, first, last, cursor, UNICODE, scale or Scale())
     return "".join(s.text for s in made.held), "".join(s.text for s in made.waited)
 
 
 def test_a_strip_shows_holders_and_waiters() -> None:
-    held, waited = rows(use("ann", acquired=3, released=10), use("bob", wait=6, acquired=10, released=14))
+    held, waited = rows(lock([(3, 10, "ann"), (10, 14, "bob")], [(6, 10, "bob")]))
     assert held == " ·═ann███════· · · ·"
     assert waited == "     ░░░░           "
 
 
 def test_a_strip_counts_holds_waits_and_the_longest_queue() -> None:
-    uses = [
-        use("a", acquired=1, released=9), use("b", wait=2, acquired=9, released=12), use("c", wait=4, gone=6),
-        use("d", acquired=30, released=31),
-    ]  # fmt: skip
-    made = strip(uses, 1, 20, 0, UNICODE, Scale())
+    held = [(1, 9, "a"), (9, 12, "b"), (30, 31, "d")]
+    made = strip(lock(held, [(2, 9, "b"), (4, 6, "c")]), 1, 20, 0, UNICODE, Scale())
     assert (made.holds, made.waits, made.queue) == (2, 2, 2)
     assert "".join(s.text for s in made.waited) == " ░░22░░░            "
 
 
 def test_a_hold_that_was_never_released_goes_on() -> None:
-    assert rows(use("ann", acquired=15))[0] == " · · · · · · ·═ann══"
+    assert rows(lock([(15, FOREVER, "ann")]))[0] == " · · · · · · ·═ann══"
 
 
 def test_a_cell_may_be_several_events_or_an_event_several_cells() -> None:
-    hold = use("ann", acquired=3, released=5)
+    hold = lock([(3, 5, "ann")])
     assert rows(hold, last=8, scale=Scale(per=2))[0] == " ═ ·"
     assert rows(hold, last=8, scale=Scale(step=2))[0] == " · ·════ · · · ·"
 
 
 def test_what_is_outside_the_stretch_is_left_out() -> None:
-    made = strip([use("ann", acquired=30, released=40)], 1, 20, 5, UNICODE, Scale())
+    made = strip(lock([(30, 40, "ann")]), 1, 20, 5, UNICODE, Scale())
     assert (made.holds, made.waits) == (0, 0)
 
 
@@ -84,27 +77,28 @@ def test_a_strip_holds_what_the_locks_say_at_each_event(events: list[AnyEvent], 
     last = min(run.last, first + cells)
     if first > last:
         return
-    for (scope, key), uses in LockIndex(run.locks()).within(first, last).items():
-        made = strip(uses, first, last, 0, ASCII, Scale())
-        held = "".join(s.text for s in made.held)
-        waited = "".join(s.text for s in made.waited)
-        assert len(held) == len(waited) == last - first + 1
+    window_events = run.events(first, last - first + 1)
+    scopes = sorted({event.scope for event in events})
+    before = {(scope, key): one for scope in scopes for key, one in run.locks_at(first - 1, scope).items()}
+    found = holding(window_events, before)
+    for scope in scopes:
         for seq in range(first, last + 1):
-            lock = run.locks_at(seq, scope).get(key)
-            if lock is not None and lock.holder:
-                assert held[seq - first] != " "
-            if lock is None or not lock.queue:
-                assert waited[seq - first] in " :"
-
-
-@given(streams(executors=4), st.integers(1, 300), st.integers(0, 50))
-def test_the_index_finds_every_use_that_touches_a_stretch(events: list[AnyEvent], first: int, more: int) -> None:
-    uses = Run.of_events(events).locks()
-    found = [one for of in LockIndex(uses).within(first, first + more).values() for one in of]
-    for one in uses:
-        began, ended = one.wait_seq or one.acquired_seq, one.released_seq or one.given_up or 1 << 62
-        if began <= first + more and ended > first:
-            assert one in found
+            for key, one in run.locks_at(seq, scope).items():
+                drawn = found[scope, key]
+                event = run.event(seq)
+                if isinstance(event, LockReleased) and event.next:
+                    continue  # handed over, and nobody has woken up yet
+                here = [s.executor for s in drawn.held if s.first <= seq < s.end]
+                assert here == ([one.holder_executor] if one.holder else [])
+                waiting = sorted(s.executor for s in drawn.waited if s.first <= seq < s.end)
+                assert waiting == sorted(waiter.executor for waiter in one.queue)
+    for drawn in found.values():
+        made = strip(drawn, first, last, 0, ASCII, Scale())
+        texts = ["".join(s.text for s in row) for row in (made.held, made.waited)]
+        assert {len(text) for text in texts} == {last - first + 1}
+        for seq in range(first, last + 1):
+            assert (texts[0][seq - first] != " ") == any(s.first <= seq < s.end for s in drawn.held)
+            assert (texts[1][seq - first] != " ") == any(s.first <= seq < s.end for s in drawn.waited)
 
 
 def state(holder: int, name: str, *queue: tuple[int, str, str, int]) -> LockState:

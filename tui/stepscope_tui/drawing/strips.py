@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
 from stepscope_tui.safe import plain
 
 from .glyphs import Glyphs
+from .holding import Holding, Stretch
 from .palette import over, style
 from .rows import Row, merged
-
-if TYPE_CHECKING:
-    from stepscope_tracing.model import LockUse
-
-FOREVER = 1 << 62
-
-
-class Stretch(NamedTuple):
-    """From event `first` up to, not including, event `end`."""
-
-    first: int
-    end: int
-    executor: str
 
 
 class Scale(NamedTuple):
@@ -42,29 +29,6 @@ class Strip(NamedTuple):
     holds: int
     waits: int
     queue: int
-
-
-def holds(uses: Sequence[LockUse]) -> list[Stretch]:
-    """Who held the key, when; plain operations hold it for no time and are left out.
-
-    Whoever waited owns the key from the release that handed it over, a little before it wakes up (STA-5).
-    """
-    out: list[Stretch] = []
-    handed = 0
-    for use in sorted(uses, key=lambda use: use.acquired_seq):
-        if use.op == "hold" and use.acquired_seq:
-            first = handed if 0 < use.wait_seq < handed <= use.acquired_seq else use.acquired_seq
-            out.append(Stretch(first, use.released_seq or FOREVER, use.executor))
-        if use.acquired_seq:
-            handed = use.released_seq
-    return out
-
-
-def waits(uses: Sequence[LockUse]) -> list[Stretch]:
-    """Who waited for it, when."""
-    return [
-        Stretch(use.wait_seq, use.acquired_seq or use.given_up or FOREVER, use.executor) for use in uses if use.wait_seq
-    ]
 
 
 _WIDEST_STEP = 4
@@ -85,11 +49,11 @@ def window(seq: int, last: int, width: int, per: int, around: tuple[int, int] | 
     return first, min(last, first + room - 1), Scale(per, 1)
 
 
-def strip(uses: Sequence[LockUse], first: int, last: int, cursor: int, glyphs: Glyphs, scale: Scale) -> Strip:
-    """Draw the key whose uses these are; names of holders stand in their stretch where they fit."""
+def strip(lock: Holding, first: int, last: int, cursor: int, glyphs: Glyphs, scale: Scale) -> Strip:
+    """Draw a lock; names of holders stand in their stretch where they fit."""
     per, step = scale
-    held = [one for one in holds(uses) if one.first <= last and one.end > first]
-    waited = [one for one in waits(uses) if one.first <= last and one.end > first]
+    held = [one for one in lock.held if one.first <= last and one.end > first]
+    waited = [one for one in lock.waited if one.first <= last and one.end > first]
     cells = (last - first) // per + 1
     upper = [[glyphs.guide if x % 2 else " ", "guide"] for x in range(cells * step)]
     for one in held:

@@ -4,60 +4,28 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 from textual.cache import LRUCache
 
+from stepscope.events import LockAcquired, LockWaiting
 from stepscope_tui.drawing import contention as drawn
 from stepscope_tui.drawing.glyphs import Glyphs, glyphs_of
-from stepscope_tui.drawing.strips import FOREVER, strip, window
+from stepscope_tui.drawing.holding import Holding, Lock, holding
+from stepscope_tui.drawing.strips import strip, window
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import Goto
 from stepscope_tui.widgets.lines import LineView
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
-    from stepscope_tracing.model import LockUse
 
 _NUMBERS = 14
 """Cells behind a strip for the numbers of holds and waits."""
-_MOST_PER_CELL = 4096
+_LOCKING = (LockWaiting.kind, LockAcquired.kind)
+_MOST_PER_CELL = 64
 _KEPT_BLAME = 1024
-
-
-class LockIndex:
-    """The uses of each lock by where they began, so that those of a stretch are found at once."""
-
-    def __init__(self, uses: list[LockUse]) -> None:
-        """All lock uses of a run."""
-        self._uses: dict[tuple[int, str], list[LockUse]] = {}
-        for use in sorted(uses, key=_began):
-            self._uses.setdefault((use.scope, use.key), []).append(use)
-        self._ended = {key: list(accumulate(map(_ended, of), max)) for key, of in self._uses.items()}
-
-    def __bool__(self) -> bool:
-        """Whether any lock was ever used."""
-        return bool(self._uses)
-
-    def within(self, first: int, last: int) -> dict[tuple[int, str], list[LockUse]]:
-        """By scope and key, the uses that touch the stretch; keys without any are left out."""
-        out = {}
-        for key, uses in self._uses.items():
-            low = bisect_right(self._ended[key], first)
-            high = bisect_right(uses, last, key=_began)
-            if low < high:
-                out[key] = uses[low:high]
-        return out
-
-
-def _began(use: LockUse) -> int:
-    return use.wait_seq or use.acquired_seq
-
-
-def _ended(use: LockUse) -> int:
-    return use.released_seq or use.given_up or FOREVER
 
 
 class Entry(NamedTuple):
@@ -126,7 +94,7 @@ class ContentionPanel(LineView):
         self._run: Run | None = None
         self._seq = 1
         self._per = 1
-        self._locks = LockIndex([])
+        self._locks: dict[Lock, Holding] = {}
         self._locks_of: tuple[object, ...] = ()
         self._barriers: Barriers | None = None
         self._barriers_of: tuple[object, ...] = ()
@@ -137,9 +105,6 @@ class ContentionPanel(LineView):
         if not run.index_ready:
             self.set_rows(ContentionRows([_fixed(drawn.not_yet())]))
             return
-        if self._locks_of != (run, run.last):
-            self._locks = LockIndex(run.locks())
-            self._locks_of = (run, run.last)
         glyphs = glyphs_of(looks_of(self))
         if self._barriers is None or self._barriers_of != (run, run.last, glyphs):
             self._barriers, self._barriers_of = Barriers(run, glyphs.looks), (run, run.last, glyphs)
@@ -173,7 +138,7 @@ class ContentionPanel(LineView):
 
     def _lock_entries(self, run: Run, seq: int, glyphs: Glyphs) -> Iterator[Entry]:
         looks = glyphs.looks
-        if not self._locks:
+        if run.next(0, kinds=_LOCKING) is None:
             yield _fixed(drawn.no_locks(False))
             return
         width = max(20, self.size.width - 2)
@@ -182,23 +147,32 @@ class ContentionPanel(LineView):
         span = run.superstep_at(seq)
         around = (span.first, span.last) if span is not None else None
         first, last, scale = window(seq, run.last, cells, self._per, around)
-        uses = self._locks.within(first, last)
+        locks = self._locks_between(run, first, last)
         graph = self._graph(run, seq, glyphs)
         yield from (_fixed(text) for text in graph if text.plain.startswith(drawn.DEADLOCK))
-        if not uses:
+        if not locks:
             yield _fixed(drawn.no_locks(True))
             return
         per, step = scale
         each = f"{per} events a cell" if per > 1 else f"{step} cells an event" if step > 1 else "an event a cell"
         yield _fixed(drawn.heading("Locks", f"events {first} to {last}, {each}", looks))
-        for (scope, key), of in sorted(uses.items()):
-            made = strip(of, first, last, seq, glyphs, scale)
+        for (scope, key), lock in sorted(locks.items()):
+            made = strip(lock, first, last, seq, glyphs, scale)
             name = f"#{scope}:{key}" if scope else key
             for text in drawn.strip_texts(name, made, label, glyphs):
-                yield Entry(lambda text=text: text, _began(of[0]))  # type: ignore[misc]
+                yield Entry(lambda text=text: text, max(first, _began(lock)))  # type: ignore[misc]
         now = [text for text in graph if not text.plain.startswith(drawn.DEADLOCK)]
         yield _fixed(drawn.heading("Now", "who holds, and who waits for it" if now else "all locks are free", looks))
         yield from map(_fixed, now)
+
+    def _locks_between(self, run: Run, first: int, last: int) -> dict[Lock, Holding]:
+        of = (run, first, last)
+        if self._locks_of != of:
+            events = run.events(first, last - first + 1)
+            scopes = sorted({0, *(event.scope for event in events)})
+            before = {(scope, key): state for scope in scopes for key, state in run.locks_at(first - 1, scope).items()}
+            self._locks, self._locks_of = holding(events, before), of
+        return self._locks
 
     def _graph(self, run: Run, seq: int, glyphs: Glyphs) -> list[Text]:
         locks = run.locks_at(seq)
@@ -225,6 +199,10 @@ class ContentionPanel(LineView):
             for text, arrival in zip(drawn.blame_texts(here, arrivals, self.size.width, glyphs), by_time, strict=True):
                 yield Entry(lambda text=text: text, arrival.seq)  # type: ignore[misc]
         yield _fixed(drawn.heading("All barriers", "who was last", looks))
+
+
+def _began(lock: Holding) -> int:
+    return min(one.first for one in (*lock.held, *lock.waited))
 
 
 def _fixed(text: Text) -> Entry:
