@@ -97,9 +97,9 @@ class StateMachine(RuleBasedStateMachine):
 
     @rule(name=names, key=st.sampled_from(REDUCER), verb=st.sampled_from(["set", "delete", "update", "hold"]))
     def refused(self, name: str, key: str, verb: str) -> None:
-        arguments: list[Any] = {"set": [1], "update": [len]}.get(verb, [])
+        arguments: dict[str, list[Any]] = {"set": [1], "update": [len]}
         with pytest.raises(StateUsageError):
-            getattr(self.hand, verb)(name, key, *arguments)
+            getattr(self.hand, verb)(name, key, *arguments.get(verb, []))
 
     @rule(name=names)
     def next_message(self, name: str) -> None:
