@@ -33,8 +33,8 @@ class RunOptions:
             raise WorkflowError(f"mode {self.mode!r} is not one of 'concurrent', 'deterministic'.")
         if self.on_stall not in ("report", "pass", "fail"):
             raise WorkflowError(f"on_stall {self.on_stall!r} is not one of 'report', 'pass', 'fail'.")
-        if self.seed is not None and (not isinstance(self.seed, int) or not -(1 << 63) <= self.seed < 1 << 63):
-            raise WorkflowError(f"seed is a whole number of at most 63 bits, not {self.seed!r}.")
+        if self.seed is not None and not isinstance(self.seed, int):
+            raise WorkflowError(f"seed is a whole number, not {self.seed!r}.")
         if self.max_concurrency is not None and (not isinstance(self.max_concurrency, int) or self.max_concurrency < 1):
             raise WorkflowError(
                 f"max_concurrency is a whole number from 1, or None for no limit, not {self.max_concurrency!r}."
