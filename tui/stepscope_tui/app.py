@@ -143,7 +143,7 @@ class DebuggerApp(App[None]):
 
     def on_mount(self) -> None:
         """Show the first screen, and then look deeper."""
-        self.screen.set_class(self.looks.ascii, "-ascii")
+        self.set_class(self.looks.ascii, "-ascii")
         self.query_one(FindingsPanel).put(self.session.findings, complete=not self.analyse)
         self.arrangement.width, self.arrangement.height = self.size
         self.arrange()
