@@ -228,13 +228,21 @@ class _Guard(Executor):
             await ctx.send_message({"hops": hops, "acc": acc})
 
 
+def _quiet(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Without outputs and sends, inside hold blocks too."""
+    return tuple(
+        (*step[:2], _quiet(step[2])) if step[0] == "hold" else step
+        for step in steps
+        if step[0] not in ("output", "send")
+    )
+
+
 def _make(id: str, node: Node, jitter: Jitter) -> Executor:
     if node.runs == "sync":
         return _Sync(id, node, jitter)
     if node.runs == "async":
         return _Async(id, node, jitter)
-    steps = tuple(step for step in node.steps if step[0] not in ("output", "send"))
-    inner = _Async("inner", Node((*steps, ("send", None))), jitter)
+    inner = _Async("inner", Node((*_quiet(node.steps), ("send", None))), jitter)
     built = WorkflowBuilder(guard := _Guard("guard"), name=f"inside-{id}", state=KEYS)
     built.add_edge(guard, inner).add_edge(inner, _Reply("reply"))
     return WorkflowExecutor(built.build(), id=id)
