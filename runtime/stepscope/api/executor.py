@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 
 from ..errors import WorkflowError
 from ..events import HandlerInfo
-from .matching import chooser, name_of
+from .matching import chooser, name_of, uncheckable
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__stepscope_handler__"
@@ -60,6 +60,10 @@ class HandlerSpec:
                 f"{where}: annotate {parameters[0].name!r} with its message type; handlers are chosen by it."
             )
         self.message_type: Any = hints[parameters[0].name]
+        if part := uncheckable(self.message_type):
+            raise WorkflowError(
+                f"{where}: no value can be checked against {part}; use a class, a TypedDict or a runtime_checkable Protocol."
+            )
         self.wants_context = len(parameters) == 2
         call = function.__get__(executor) if bound else function
         self.call: Callable[[Any, Any], Any] = call if self.wants_context else lambda payload, _: call(payload)

@@ -46,7 +46,7 @@ class Driver(ABC):
         self.hosting: dict[Invocation, Callable[[], None]] = {}
         """How to end the sub-workflow that an invocation hosts, at once."""
         self._untold: set[Invocation] = set()
-        """Sync handlers that were cancelled between two operations."""
+        """Sync handlers that were cancelled and do not know it yet."""
 
     # -- what differs --------------------------------------------------------------------------------------------
 
@@ -163,12 +163,12 @@ class Driver(ABC):
             raise
 
     def _interrupt(self, inv: Invocation) -> None:
-        """Cancel a sync handler: in what it waits for, or else in its next operation."""
+        """A sync handler was cancelled: it is told in what it waits for, or else, by `tell`, in its next operation."""
         waited = self.interrupt_waiting(inv)
         for effect in list(self._effects.get(inv, ())):
             waited = effect.future.cancel() or waited
-        if not waited:
-            self._untold.add(inv)
+        if waited:
+            self._untold.discard(inv)
 
     def tell(self, inv: Invocation) -> None:
         """Before a sync handler's operation: raises `CancelledError`, once, if it was cancelled meanwhile."""
@@ -180,6 +180,8 @@ class Driver(ABC):
         """Ask an invocation to end (BAR-3). One whose task has not run yet never begins."""
         inv.cancelling = True
         inv.task.cancel()
+        if inv.started and inv.handler.runs == "thread":
+            self._untold.add(inv)
         if not inv.started:
             inv.round.running.pop(inv)
 

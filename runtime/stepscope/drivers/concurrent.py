@@ -27,6 +27,8 @@ class ConcurrentDriver(Driver):
                 if this.done.cancelled():  # the future itself took the cancellation
                     this.done = self.loop.create_future()
                 self._fail(this)
+                if not this.running:
+                    self._finish(this)
                 while not this.done.done():
                     try:
                         await asyncio.wait((this.done,))
