@@ -190,7 +190,7 @@ class DebuggerApp(App[None]):
 
     def retitle(self) -> None:
         """The titles show the focus and the counts."""
-        focused = self.focused
+        focused = self.screen_stack[0].focused
         count = len(self.session.findings)
         notes = {"findings": f"{self.looks.glyph('finding')}{count}"} if count else {}
         name = next((name for name, panel in self.panels.items() if panel is focused), None)
@@ -300,7 +300,7 @@ class DebuggerApp(App[None]):
         """Undo the last thing that covers something: prompt, maximised panel, search, filter."""
         log = self.query_one(EventsPanel)
         if self._prompt is not None and self._prompt.is_attached:
-            self.panels[self.arrangement.visible()[-1]].focus()
+            (self._back_to or self.panels["events"]).focus()
         elif self.arrangement.maximised is not None:
             self.do_maximise()
         elif self._player is not None:
@@ -321,7 +321,14 @@ class DebuggerApp(App[None]):
 
     def do_palette(self) -> None:
         """Show the command palette."""
-        self.action_command_palette()
+        from textual.command import CommandPalette
+
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="a command", id="--command-palette"))
+
+    def action_command_palette(self) -> None:
+        """As the palette's key does."""
+        self.do_palette()
 
     def do_quit_debugger(self) -> None:
         """Leave."""
@@ -349,6 +356,14 @@ class DebuggerApp(App[None]):
         self.mount(self._prompt)
         self._prompt.focus()
         self._back_to = back
+
+    def on_prompt_left(self) -> None:
+        """The panel that had the focus has it again, unless another one took it; the prompt goes."""
+        back, prompt = self._back_to, self._prompt
+        if back is not None and back.screen.focused in (None, prompt):
+            back.screen.set_focus(back)
+        if prompt is not None:
+            prompt.remove()
 
     def on_prompt_answered(self, message: Prompt.Answered) -> None:
         """Do what was asked for."""

@@ -285,6 +285,20 @@ async def test_going_to_a_place(path: Path) -> None:
     app.recording.close()
 
 
+async def test_the_focus_comes_back_from_a_prompt_however_it_is_left(path: Path) -> None:
+    app = DebuggerApp(str(path), analyse=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await press(pilot, app, "7", "/", "escape")
+        assert focused("state")(app)
+        await press(pilot, app, "/", "ctrl+p")
+        await press(pilot, app, "escape", "escape")
+        assert focused("state")(app)
+        await press(pilot, app, "/", "tab")
+        assert app.focused in app.panels.values()
+        assert not app.query("Prompt")
+    app.recording.close()
+
+
 async def test_filtering_and_showing_all_again(path: Path) -> None:
     app = DebuggerApp(str(path), analyse=False)
     async with app.run_test(size=(100, 30)) as pilot:

@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 
 class Prompt(Input):
-    """One line of input over the footer; gone when it loses the focus."""
+    """One line of input over the footer; done with when it loses the focus."""
 
     DEFAULT_CSS = """
     Prompt { height: 1; border: none; padding: 0 1; dock: bottom; background: $surface; }
@@ -24,16 +24,19 @@ class Prompt(Input):
             self.kind = kind
             self.text = text
 
+    class Left(Message):
+        """The prompt has lost the focus."""
+
     def __init__(self, kind: str, question: str) -> None:
         """`question` is shown while nothing is typed."""
         super().__init__(placeholder=question, compact=True, select_on_focus=False)
         self.kind = kind
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
-        """Answer, and go."""
+        """Answer."""
         message.stop()
         self.post_message(self.Answered(self.kind, self.value))
 
     def on_blur(self, event: events.Blur) -> None:
-        """Go."""
-        self.remove()
+        """The application gives the focus back, and takes the prompt away."""
+        self.post_message(self.Left())
