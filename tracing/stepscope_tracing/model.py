@@ -122,7 +122,8 @@ class Write(msgspec.Struct, frozen=True):
 class Cell(msgspec.Struct, frozen=True):
     """A key's value at a moment. `written` is the write that put it there, 0 for the initial value.
 
-    `pending`: only its own executor sees it yet.
+    `pending`: only its own executor sees it yet. `added` are that executor's contributions to a reducer key, which
+    the barrier will merge into `value` (STA-2).
     """
 
     value: Value
@@ -131,6 +132,7 @@ class Cell(msgspec.Struct, frozen=True):
     superstep: int
     access: Access
     pending: bool
+    added: list[Value] = []
 
 
 class StateChange(msgspec.Struct, frozen=True):

@@ -6,7 +6,10 @@ and only its own executor sees it (STA-1, STA-2, STA-4).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 from stepscope.events import AnyEvent, Change, Committed, RunStarted, StateWritten, SuperstepFailed
 
@@ -25,7 +28,11 @@ SELECT k.key, w.new, w.seq, w.executor, w.superstep, w.access FROM keys k
 JOIN writes w ON w.run = k.run AND w.scope = k.scope AND w.key = k.key AND w.seq = (
     SELECT max(seq) FROM writes
     WHERE run = k.run AND scope = k.scope AND key = k.key AND seq BETWEEN ? AND ? AND executor = ?)
-WHERE k.run = ? AND k.scope = ? AND k.access <> 'live' ORDER BY k.key
+WHERE k.run = ? AND k.scope = ? AND k.access <> 'live' AND NOT (w.op = 'add' AND w.new IS NULL) ORDER BY k.key
+"""
+_ADDED = """
+SELECT key, seq FROM writes
+WHERE run = ? AND scope = ? AND op = 'add' AND seq BETWEEN ? AND ? AND executor = ? ORDER BY seq
 """
 _WRITES = """
 SELECT w.seq, w.key, w.executor, w.inv, w.superstep, w.op, w.old, w.new, w.access,
@@ -83,7 +90,16 @@ class StateQueries:
         if executor is not None and span is not None and not settled:
             for row in self._database.rows(_PENDING, span.first, seq, executor, run, scope):
                 self._put(state, row, pending=True)
+            self._contributions(state, self._database.rows(_ADDED, run, scope, span.first, seq, executor))
         return dict(sorted(state.items()))
+
+    def _contributions(self, state: dict[str, Cell], rows: Iterable[Any]) -> None:
+        """What the executor has added to reducer keys; the barrier will merge it (STA-2)."""
+        for key, seq in rows:
+            event = self._blocks.event(seq)
+            cell = state.get(key)
+            if cell is not None and isinstance(event, StateWritten) and event.given is not None:
+                state[key] = msgspec.structs.replace(cell, pending=True, added=[*cell.added, event.given])
 
     def _put(self, state: dict[str, Cell], row: Any, *, pending: bool) -> None:
         key, stored, written, executor, superstep, access = row
