@@ -130,21 +130,28 @@ def _links(draw: st.DrawFn, names: tuple[str, ...]) -> list[Link]:
 
 
 @st.composite
-def lock_programs(draw: st.DrawFn) -> Program:
-    """Up to 10 executors side by side, which hold and use a few live keys, nested, in any order."""
+def lock_programs(draw: st.DrawFn, fails: bool = False, threads: bool = False) -> Program:
+    """Up to 10 executors side by side, which hold and use a few live keys, nested, in any order; some may fail."""
     names = NAMES[: draw(st.integers(3, 10))]
     keys = LIVE[: draw(st.integers(2, 3))]
     actors = [Actor(names[0], "all", (Send(),))]
     for name in names[1:]:
-        actors.append(Actor(name, "all", tuple(draw(st.lists(_contending(keys, 3), min_size=1, max_size=3)))))
+        steps = draw(st.lists(_contending(keys, 3, fails), min_size=1, max_size=3))
+        actors.append(Actor(name, "all", tuple(steps), threads and draw(st.integers(0, 3)) == 3))
     return Program(tuple(actors), (Link("fan-out", names[:1], names[1:], (None,) * (len(names) - 1)),), 1)
 
 
-def _contending(keys: tuple[str, ...], depth: int) -> st.SearchStrategy[Any]:
-    use = st.builds(Use, st.sampled_from(("get", "set", "update", "delete")), st.sampled_from(keys))
+@cache
+def _contending(keys: Keys, depth: int, fails: bool) -> st.SearchStrategy[Any]:
+    use: st.SearchStrategy[Any] = st.builds(
+        Use, st.sampled_from(("get", "set", "update", "delete")), st.sampled_from(keys)
+    )
+    if fails:
+        fail = st.builds(Fail, st.integers(0, 3))
+        use = st.integers(0, 4).flatmap(lambda chance, use=use: fail if chance == 4 else use)  # type: ignore[misc]
     if not depth:
         return use
-    body = st.lists(_contending(keys, depth - 1), max_size=3).map(tuple)
+    body = st.lists(_contending(keys, depth - 1, fails), max_size=3).map(tuple)
     held = st.lists(st.sampled_from(keys), min_size=1, max_size=2).map(tuple)
     hold = st.builds(Hold, held, body, st.booleans())
     return st.one_of(use, hold, hold)

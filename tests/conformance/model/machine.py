@@ -157,6 +157,20 @@ class Model:
         waiting = [inv.number for inv in self.everyone() if inv.waits is not None and not self.failures]
         return sorted({*self.startable(), *self.running()} - set(waiting))
 
+    def is_sync(self, number: int) -> bool:
+        """Whether the invocation runs in a thread: an operation may be under way there when it is cancelled."""
+        return any(inv.number == number and inv.actor.thread for inv in self.everyone())
+
+    def waits(self, number: int) -> bool:
+        """Whether the invocation waits for a key, or was given it and has done nothing since."""
+        return any(inv.number == number and (inv.waits or inv.given) for inv in self.everyone())
+
+    def left_queue(self, key: str, queue: list[int]) -> None:
+        """Sync handlers that were cancelled leave a queue before their threads do anything: `queue` is who stayed."""
+        for waiting in list(self.queues.get(key, ())) if self.failures else ():
+            if waiting.inv.actor.thread and waiting.inv.number not in queue:
+                self._cancel(waiting.inv, let_go=False)
+
     def _close(self) -> None:
         """The barrier, once every started invocation has ended (BAR-1, BAR-3)."""
         if self.running() or self.startable():
@@ -207,10 +221,11 @@ class Model:
 
     # -- one step ----------------------------------------------------------------------------------------------------
 
-    def step(self, number: int, let_go: bool = False) -> None:
+    def step(self, number: int, let_go: bool = False, late: bool = False) -> None:
         """Let an invocation go on until it has done something that shows, or waits.
 
-        `let_go` says that one who is cancelled had not yet noticed that the key it waited for was handed to it.
+        `let_go` says that one who is cancelled had not yet noticed that the key it waited for was handed to it, `late`
+        that it does not know yet that it is cancelled.
         """
         (inv,) = (one for one in self.everyone() if one.number == number)
         shown = len(self.log)
@@ -221,7 +236,7 @@ class Model:
             self._advance(inv, None, None)
             return
         assert not inv.outcome, f"invocation {number} has ended"
-        if self.failures and not inv.cancelled:
+        if self.failures and not inv.cancelled and not late:
             self._cancel(inv, let_go)
         elif inv.given is not None:
             given, inv.given = inv.given, None

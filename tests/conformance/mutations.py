@@ -1,0 +1,223 @@
+"""Breakages of the runtime, by hand: at least one for each clause that holds, with the tests that must notice it.
+
+A clause whose breakage nothing notices is not tested, whatever tests carry its name. `test_mutations` applies each to
+a copy of the runtime and runs the tests named. Snippets are exact text; when the code changes, change them with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`tests` is a test file's name without ``test_`` and ``.py``, and an expression for ``-k``."""
+
+    clause: str
+    file: str
+    snippet: str
+    replacement: str
+    tests: tuple[str, str]
+    what: str
+
+    def __str__(self) -> str:
+        """For test ids."""
+        return f"{self.clause} {self.what}"
+
+
+_LAST_WRITER = """                if len(by_rank) > 1:
+                    raise self._conflict(key, [by_rank[rank] for rank in sorted(by_rank)])
+                ((inv, new),) = by_rank.values()
+"""
+_SENDS = "sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()]"
+_ADMIT = """        effect = self._asked[0]
+        if effect.task is not None and not effect.task.done():
+            await self._wait_for_news(None)
+            return
+        self._asked.popleft()
+"""
+_ADMIT_AS_IT_COMES = """        effect = next((one for one in self._asked if one.task is None or one.task.done()), None)
+        if effect is None:
+            await self._wait_for_news(None)
+            return
+        self._asked.remove(effect)
+"""
+_ONE_EFFECT_AFTER_ANOTHER = """earlier = [one.task for some in self._effects.values() for one in some if one.task is not None]
+
+        async def after() -> Any:
+            if earlier:
+                await asyncio.wait(earlier)
+            return await perform(function, args)
+
+        effect.task = self.loop.create_task(after())
+"""
+
+MUTATIONS = [
+    # -- ordering
+    Mutation("ORD-1", "kernel/kernel.py", _SENDS, _SENDS.replace("inv.sends or ()", "reversed(inv.sends or ())"),
+             ("ordering", "ord_1"), "messages of one source are turned round"),
+    Mutation("ORD-1", "api/validate.py", "if count > 1]\n    if twice:", "if count > 9]\n    if twice:",
+             ("ordering", "ord_1_a_second_edge"), "a second edge between the same two is let through"),
+    Mutation("ORD-2", "kernel/kernel.py", _SENDS,
+             "sends = sorted((message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()), "
+             "key=lambda message: message.id)",
+             ("ordering", "ord_2"), "inboxes are in the order of time"),
+    Mutation("ORD-3", "drivers/concurrent.py", "while ready and (limit is None or len(running) < limit):",
+             "while ready and len(running) < (limit or 1):", ("ordering", "ord_3"), "one target after another"),
+    Mutation("ORD-3", "kernel/kernel.py", "return inv.payload.fresh()", "return inv.payload.peek",
+             ("ordering", "ord_3"), "targets share the payload"),
+    Mutation("ORD-4", "kernel/pool.py", "group.append(queue.popleft())", "group.append(queue.pop())",
+             ("fan_in", "ord_4"), "the last message of each source makes the group"),
+    Mutation("ORD-4", "kernel/pool.py", "return group", "return sorted(group, key=lambda member: member.id)",
+             ("fan_in", "ord_4"), "a group is in the order of arrival"),
+    Mutation("ORD-4", "kernel/report.py", "_GROWING = 64", "_GROWING = 1 << 40",
+             ("fan_in", "grow"), "a growing buffer is not reported"),
+    Mutation("ORD-5", "drivers/concurrent.py", "            inv = this.take(heapq.heappop(ready))\n",
+             "            index = heapq.heappop(ready)\n            inv = this.take(index)\n"
+             "            if this.position[index] < len(this.inboxes[index]):\n"
+             "                heapq.heappush(ready, index)\n",
+             ("ordering", "ord_5"), "an executor handles its whole inbox at once"),
+    Mutation("ORD-6", "kernel/kernel.py",
+             "outputs = [(inv.executor, value) for inbox in self._inboxes for inv in inbox",
+             "outputs = [(inv.executor, value) for inbox in reversed(self._inboxes) for inv in inbox",
+             ("ordering", "ord_6"), "outputs are not in rank order"),
+    Mutation("ORD-7", "kernel/route.py", "if any(len(parcel.messages) > 1 for parcel in parcels):", "if False:",
+             ("fan_in", "ord_7"), "a group has the rank of the source that completed it"),
+    Mutation("ORD-7", "kernel/kernel.py", "for rank in sorted(self._next):", "for rank in self._next:",
+             ("ordering", "ord_7"), "a superstep's executors are not in rank order"),
+    Mutation("ORD-7", "kernel/kernel.py", "self._next = routing.inboxes",
+             "self._next = {rank: parcels[:1] for rank, parcels in routing.inboxes.items()}",
+             ("ordering", "ord_7 or ord_1"), "of several messages only the first is delivered"),
+    Mutation("ORD-8", "kernel/route.py", "for member in members:", "for member in members[-1:]:",
+             ("drops", "group"), "members of a group that is not taken vanish"),
+    Mutation("ORD-8", "kernel/kernel.py", "if self._strict and routing.drops:", "if False:",
+             ("drops", "ord_8"), "strict runs drop messages"),
+    Mutation("ORD-8", "kernel/route.py",
+             'routing.steps.append(Drop(message, message.target, "conditions", "; ".join(reasons)))', "pass",
+             ("drops", "ord_8"), "a message that conditions refused leaves no trace"),
+    # -- state
+    Mutation("STA-1", "kernel/state.py", "if mine is not None and inv.rank in mine:\n                return mine[inv.rank][1]",
+             "if mine:\n                return next(reversed(mine.values()))[1]",
+             ("state", "sta_1"), "dirty reads"),
+    Mutation("STA-1", "kernel/state.py", "if mine is not None and inv.rank in mine:", "if False:",
+             ("state", "sta_1"), "an executor does not see its own writes"),
+    Mutation("STA-2", "kernel/state.py", "for _, items in sorted(self._given[key].items())",
+             "for _, items in self._given[key].items()", ("state", "sta_2"), "contributions merge in the order of time"),
+    Mutation("STA-2", "kernel/state.py", "return self._fold(key, inv.rank, given) if given else self.committed.get(key)",
+             "return self.committed.get(key)", ("state", "sta_2"), "own contributions are invisible"),
+    Mutation("STA-3", "kernel/state.py", _LAST_WRITER, "                inv, new = list(by_rank.values())[-1]\n",
+             ("conflicts", "sta_3"), "the last writer wins"),
+    Mutation("STA-4", "kernel/state.py",
+             "return self._live[key] if key in self._live else self.committed.get(key)",
+             "return self.committed.get(key)", ("live_state", "sta_4"), "live writes are seen after the barrier"),
+    Mutation("STA-5", "kernel/locks.py",
+             "return lock is not None and lock.owner is not None and lock.owner is not inv", "return False",
+             ("locks", "sta_5"), "plain operations do not wait for a hold"),
+    Mutation("STA-5", "kernel/locks.py", "lock.queue.append(ticket)", "lock.queue.appendleft(ticket)",
+             ("locks", "sta_5"), "last come, first served"),
+    Mutation("STA-5", "context.py", "return Hold(self, tuple(sorted({self._key(key) for key in keys})))",
+             "return Hold(self, tuple(dict.fromkeys(self._key(key) for key in keys)))",
+             ("locks", "canonical"), "keys are taken in the order given"),
+    Mutation("STA-5", "kernel/locks.py",
+             "elif ticket.done and ticket.error is None and ticket.record is not None:", "elif False:",
+             ("hold_ends", "sta_5"), "an owner cancelled before it wakes keeps the lock"),
+    Mutation("STA-6", "kernel/operations.py", "        if op.undo:\n", "        if False:\n",
+             ("hold_undo", "sta_6"), "nothing is undone"),
+    Mutation("STA-6", "kernel/operations.py", "self.state.keep(inv, record)", "pass",
+             ("hold_undo", "outer"), "an outer block does not answer for an inner one"),
+    Mutation("STA-6", "kernel/state.py", "record.undo.setdefault(key, old)", "record.undo[key] = old",
+             ("hold_undo", "sta_6"), "only the last write is undone"),
+    Mutation("STA-7", "kernel/kernel.py", 'self._locks.release(inv, record, "ended", 0)', "pass",
+             ("hold_ends", "sta_7"), "a forgotten hold outlives its invocation"),
+    Mutation("STA-7", "kernel/kernel.py", "self.report.not_released(inv, record)", "pass",
+             ("hold_ends", "sta_7"), "a forgotten hold is not reported"),
+    Mutation("STA-8", "kernel/operations.py", "return op.default if value is None else value.fresh()",
+             "return op.default if value is None else value.peek",
+             ("isolation", "read_from"), "get gives the object itself"),
+    Mutation("STA-8", "values.py", "                obj = isolate(obj)\n", "                pass\n",
+             ("isolation", "given_to"), "set keeps the caller's object"),
+    Mutation("STA-9", "kernel/state.py", _LAST_WRITER,
+             "                if len({value for _, value in by_rank.values()}) > 1:\n"
+             "                    raise self._conflict(key, [by_rank[rank] for rank in sorted(by_rank)])\n"
+             "                inv, new = list(by_rank.values())[-1]\n",
+             ("conflicts", "sta_9_in_snapshot or equal_values"), "equal results of lost updates do not conflict"),
+    Mutation("STA-9", "kernel/operations.py", 'verb = "set" if op.value is not None else "delete"',
+             'verb = "set" if op.value is not None else "delete"\n'
+             '        if self.state.access(op.key) == "live" and not inv.holds:\n'
+             '            raise SuperstepOverError("hold it")',
+             ("conflicts", "sta_9"), "a plain set of a live key is refused"),
+    # -- parallelism
+    Mutation("PAR-1", "drivers/concurrent.py", "len(running) < limit", "len(running) <= limit",
+             ("parallelism", "par_1"), "one more than the bound"),
+    Mutation("PAR-1", "drivers/concurrent.py", "heapq.heappop(ready)", "ready.pop()",
+             ("parallelism", "par_1"), "starts are not in rank order"),
+    Mutation("PAR-1", "drivers/controlled.py", "this.ready[:1] if len(this.running) < limit else []",
+             "this.ready if len(this.running) < limit else []",
+             ("parallelism", "par_1"), "a bounded controlled run starts whom it likes"),
+    Mutation("PAR-2", "drivers/effects.py", "threading.Thread(target=work, name=name, daemon=True).start()", "work()",
+             ("parallelism", "par_2_what_it_raises or thread_of_its_own"), "sync handlers run on the loop's thread"),
+    Mutation("PAR-2", "drivers/effects.py", "context = contextvars.copy_context()", "context = contextvars.Context()",
+             ("parallelism", "par_2"), "a thread loses the context variables"),
+    Mutation("PAR-5", "drivers/base.py", "inv.round.context.copy()", "inv.round.context",
+             ("parallelism", "par_5"), "invocations share a context"),
+    # -- barrier
+    Mutation("BAR-1", "drivers/concurrent.py", "        if not this.running:\n            self._finish(this)\n",
+             "        self._finish(this)\n", ("barrier", "BAR_1"), "the barrier waits for the first only"),
+    Mutation("BAR-1", "kernel/kernel.py", "        self.state.adopt(changes)\n", "",
+             ("state", "sta_1_the_barrier or sta_2"), "nothing is committed"),
+    Mutation("BAR-2", "kernel/operations.py", "if inv.outcome is not None or not inv.started:", "if not inv.started:",
+             ("barrier", "BAR_2"), "no fence"),
+    Mutation("BAR-3", "kernel/kernel.py", "        if not self.failures:\n            try:\n", "        if True:\n            try:\n",
+             ("barrier_failure", "nothing_of"), "a failed superstep commits"),
+    Mutation("BAR-3", "kernel/kernel.py", "reverted = self.state.abandon()", "reverted: list[Any] = []",
+             ("barrier_failure", "BAR_3"), "live keys keep what a failed superstep wrote"),
+    Mutation("BAR-3", "drivers/concurrent.py", "        self.stop_all(this)\n", "",
+             ("barrier_failure", "siblings_are_cancelled"), "siblings of a failure are not cancelled"),
+    Mutation("BAR-3", "kernel/kernel.py", "self.failures.sort(key=lambda item: item[0])", "pass",
+             ("barrier_errors", "rank_order"), "failures are in the order of time"),
+    Mutation("BAR-7", "drivers/streaming.py", "provisional=True", "provisional=False",
+             ("barrier_streaming", "provisional"), "outputs are not marked provisional"),
+    Mutation("BAR-7", "drivers/streaming.py", 'needs = event.seq if made.type == "superstep_completed" else 0', "needs = 0",
+             ("barrier_streaming", "durable"), "completion is announced before it is durable"),
+    # -- determinism
+    Mutation("DET-1", "drivers/choosers.py", "return (_mix(self._state) * len(enabled)) >> 64",
+             "return hash(enabled[-1].inv.executor) % len(enabled)",
+             ("determinism", "hash_seed"), "the choice hangs on the hash seed"),
+    Mutation("DET-1", "drivers/choosers.py", "self._state = _mix((self._seed + number * _GAMMA) & _MASK)",
+             "self._state = self._state or _mix(self._seed)",
+             ("determinism", "earlier_ones"), "a superstep's schedule hangs on earlier ones"),
+    Mutation("DET-1", "values.py", 'sorted((_tree(v, f"{path}{{…}}", depth) for v in value), key=_encode_sorted)',
+             'list(_tree(v, f"{path}{{…}}", depth) for v in value)',
+             ("determinism", "set_as_a_value or hash_seed"), "sets are stored as they come"),
+    Mutation("DET-2", "kernel/kernel.py",
+             "[(names[message.source], message.target, message.payload) for message in sends]",
+             "[(names[one.source], one.target, one.payload) for one in sorted(sends, key=lambda one: one.id)]",
+             ("modes_agree", "DET_2"), "the digest has the order of time"),
+    Mutation("DET-2", "kernel/kernel.py", _SENDS,
+             "sends = sorted((message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()), "
+             "key=lambda message: message.id)",
+             ("model", "do_what and not many"), "routing has the order of time"),
+    Mutation("DET-3", "drivers/controlled.py", _ADMIT, _ADMIT_AS_IT_COMES,
+             ("effects", "first_asked"), "results are admitted as they come"),
+    Mutation("DET-3", "drivers/base.py", "effect.task = self.loop.create_task(perform(function, args))\n",
+             _ONE_EFFECT_AFTER_ANOTHER, ("effects", "overlap or DET_5"), "effects do not overlap"),
+    # -- deadlock and non-termination
+    Mutation("DLK-1", "kernel/kernel.py", "if self.superstep >= self.plan.max_supersteps:",
+             "if self.superstep > self.plan.max_supersteps:", ("deadlock", "dlk_1"), "one superstep too many"),
+    Mutation("DLK-1", "kernel/report.py", "cycle = active_cycle(plan.info, active)", "cycle: list[str] = []",
+             ("deadlock", "dlk_1"), "the cycle is not named"),
+    Mutation("DLK-2", "kernel/locks.py", "        if path is not None:\n            error = self._deadlock(ticket, path)\n",
+             "        if path is not None and len(path) < 2:\n            error = self._deadlock(ticket, path)\n",
+             ("deadlock", "dlk_2_a_ring and 3"), "rings of three are not found"),
+    Mutation("DLK-3", "kernel/kernel.py", "if held is not None and held.filled:", "if held is not None and not held.empty:",
+             ("fan_in", "dlk_3"), "left-over messages are not reported"),
+    Mutation("DLK-3", "kernel/kernel.py", "if errors and self._strict:", "if False:",
+             ("fan_in", "strict"), "a strict run starves in silence"),
+    # -- composition
+    Mutation("SUB-1", "drivers/scope.py", 'prefix = f"{inv.executor}/"', 'prefix = ""',
+             ("composition", "SUB_1"), "ids inside have no prefix"),
+    Mutation("SUB-1", "drivers/scope.py", "strict=driver.options.strict", "strict=False",
+             ("composition", "strict"), "strictness stops at the sub-workflow"),
+    Mutation("SUB-1", "drivers/scope.py", "return kernel.outputs", "return kernel.outputs[:1]",
+             ("composition", "outputs"), "only its first output is sent"),
+]  # fmt: skip
