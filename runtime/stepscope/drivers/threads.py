@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SuperstepOverError
 from ..kernel import Invocation
-from ..kernel.ops import Op
+from ..kernel.ops import Op, Release
 
 if TYPE_CHECKING:
     from .base import Driver
@@ -50,8 +50,14 @@ class ThreadPort:
         return waiter.result()
 
     def perform(self, inv: Invocation, op: Op) -> Any:
-        """An operation's result."""
-        return self._ask(inv, lambda answer: self._driver.submit(inv, op, answer))
+        """An operation's result. A block that is left is left, also by one who learns there that it was cancelled."""
+        try:
+            return self._ask(inv, lambda answer: self._driver.submit(inv, op, answer))
+        except asyncio.CancelledError:
+            if isinstance(op, Release) and op.record.open:
+                left = Release(op.record, True, op.line)
+                self._ask(inv, lambda answer: answer(inv.kernel.apply(inv, left), None))
+            raise
 
     def effect(self, inv: Invocation, name: str, line: int, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """An effect's result."""
