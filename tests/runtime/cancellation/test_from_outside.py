@@ -303,10 +303,7 @@ async def test_two_runs_at_once_are_cancelled_apart(mode: Mode) -> None:
     assert (await second).outputs == [2]
 
 
-HANGS = pytest.mark.xfail(run=False, reason="a cancelled run whose handlers fail at the same moment hangs")
-
-
-@pytest.mark.parametrize("mode", [pytest.param("concurrent", marks=HANGS), "deterministic"])
+@both_modes
 async def test_a_handler_that_cancels_its_own_run_and_fails(mode: Mode) -> None:
     watcher = Watcher()
     task: asyncio.Task[Any]
@@ -322,7 +319,7 @@ async def test_a_handler_that_cancels_its_own_run_and_fails(mode: Mode) -> None:
     check_run(watcher, Seen(watcher.events))
 
 
-@pytest.mark.parametrize("mode", [pytest.param("concurrent", marks=HANGS), "deterministic"])
+@both_modes
 def test_a_loop_that_is_closed_over_a_run_closes_its_recording(mode: Mode) -> None:
     """`asyncio.run` cancels every task that is left, the handlers' as well as the run's."""
     watcher = Watcher()
