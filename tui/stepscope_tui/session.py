@@ -47,8 +47,10 @@ class Session:
         """Move to `seq`, clamped to the run. The lane becomes that of the event there, if it has one."""
         clamped = max(1, min(seq, self.run.last))
         moved = clamped != self.seq
+        executor = getattr(
+            self.run.event(clamped), "executor", None
+        )  # raises for what cannot be read: nobody goes there
         self.seq = clamped
-        executor = getattr(self.run.event(clamped), "executor", None)
         if executor is not None:
             self.lane = executor
         return "" if moved else f"Already at {clamped}."

@@ -319,7 +319,7 @@ async def test_filtering_and_showing_all_again(path: Path) -> None:
 
 
 async def test_playing_reaches_the_end_and_stops(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepscope_tui.app._PLAY_S", 0.001)
+    monkeypatch.setattr("stepscope_tui.stepping._PLAY_S", 0.001)
     app = DebuggerApp(str(path), seq=10**6, analyse=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await press(pilot, app, "S", "S", "space")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from stepscope.events import AnyEvent
 from stepscope_tui.app import DebuggerApp
 from support.pty_driver import Terminal
-from support.random_streams import streams
+from support.random_streams import long_stream, streams
 from support.recorded import record
 from support.screen import lines_of, panels_of
 from support.streams import Stream, live
@@ -229,4 +230,40 @@ async def test_everything_fits_at_every_size(plain_run: Path, columns: int, rows
         assert any(line.startswith("▶") for line in lines_of(app.panels["events"]))
         status = lines_of(app.query_one("#status"))[0]
         assert all(part in status for part in ("hand", "superstep 1/2", f"seq 9/{app.session.run.last}", "REPLAY"))
+    app.recording.close()
+
+
+async def test_what_arrives_while_the_help_is_open_harms_nothing(plain_run: Path) -> None:
+    app = DebuggerApp(str(plain_run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("?")
+        await app.workers.wait_for_complete()
+        await pilot.resize_terminal(160, 45)
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "inspector" in app.arrangement.visible()
+        assert app.session.findings
+    app.recording.close()
+
+
+async def test_a_damaged_recording_is_said_and_the_rest_can_be_seen(tmp_path: Path) -> None:
+    path = record(tmp_path / "long.stepscope", long_stream(6_000))
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT rowid, events FROM blocks ORDER BY rowid").fetchall()
+        middle, block = rows[len(rows) // 2]
+        connection.execute("UPDATE blocks SET events = ? WHERE rowid = ?", (block[: len(block) // 2], middle))
+    connection.close()
+    app = DebuggerApp(str(path), analyse=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        for text in ("50%", "60%", "100%"):
+            await pilot.press(":", *text, "enter")
+            await pilot.pause()
+        assert app.is_running
+        await pilot.press("home", "s")
+        await pilot.pause()
+        assert app.session.seq == 2
+        assert "agent0" in "".join(lines_of(app.panels["events"]))
     app.recording.close()

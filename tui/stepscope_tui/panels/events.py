@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual import events
 
+from stepscope.errors import WorkflowError
 from stepscope_tui.describe import brief, line
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import Goto
@@ -45,8 +46,11 @@ class EventRows:
         return len(self.seqs)
 
     def row(self, index: int) -> Text:
-        """One event."""
-        event = self.run.event(self.seqs[index])
+        """One event; a damaged recording's says so."""
+        try:
+            event = self.run.event(self.seqs[index])
+        except WorkflowError as error:
+            return Text(f"{self.seqs[index]:>{self.digits}} {plain(str(error), self.looks.ascii)}", "bold #ff7b72")
         return line(event, self.looks, digits=self.digits, lane=self.lane, time=self.time)
 
     def seq(self, index: int) -> int:
@@ -85,7 +89,9 @@ class MessageRows:
         out.append(f"{source:>{self.lane}} {looks.glyph('arrow')} {target + more:<{self.lane + 3}}", "bold")
         out.append(f"sent {self._at(message.sent)} ", looks.style("sent"))
         if message.dropped:
-            out.append(f"{looks.glyph('dropped')} dropped: {plain(message.dropped, looks.ascii)}", looks.style("dropped"))
+            out.append(
+                f"{looks.glyph('dropped')} dropped: {plain(message.dropped, looks.ascii)}", looks.style("dropped")
+            )
         else:
             out.append(f"delivered {self._at(delivered)} ", looks.style("delivered"))
             out.append(f"applied {self._at(self._applied(delivered))}", "#8ddb8c")

@@ -1,0 +1,96 @@
+"""What goes on beside the person: the study of the whole run, and a recording that grows."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+from stepscope.errors import WorkflowError
+
+from . import background
+from .asking import Asking
+from .messages import Say, Studied
+
+_FOLLOW_S = 0.2
+
+
+class Watching(Asking):
+    """Studies the run after the first screen, and follows a run that goes on."""
+
+    analyse = True
+    _follower: Callable[[], None] | None = None
+
+    def on_mount(self) -> None:
+        """Look deeper once the first screen is there."""
+        self.findings_panel.put(self.session.findings, complete=not self.analyse)
+        self.call_after_refresh(self.study)
+
+    def do_step(self, step: str) -> None:
+        """Move the cursor; a person who steps wants to stay there, so following ends."""
+        if self._follower is not None and step != "last":
+            self._unfollow("")
+        super().do_step(step)
+
+    def study(self) -> None:
+        """Build the index, find the errors and, if wanted, analyse, without keeping anybody waiting."""
+        self.run_worker(self._study(), group="study", exclusive=True)
+
+    async def _study(self) -> None:
+        run = self.session.run
+        try:
+            await asyncio.to_thread(run.build_index)
+            errors = await asyncio.to_thread(background.error_seqs, run)
+        except WorkflowError as error:
+            self.post_message(Say(str(error), error=True))
+            return
+        found = None
+        if self.analyse:
+            from .analyse import findings_of
+
+            found = await findings_of(str(self.recording.path), run.info.run_id)
+        self.post_message(Studied(errors, found))
+
+    def on_studied(self, message: Studied) -> None:
+        """The whole run has been looked at."""
+        gc.freeze()  # what is there now stays: collections need not walk the index with each jump
+        self.scrubber.set_errors(message.errors)
+        if message.findings is not None:
+            self.session.set_findings(message.findings)
+        self.findings_panel.put(self.session.findings, complete=message.findings is not None)
+        self.retitle()
+        self.show()
+
+    def do_follow(self) -> None:
+        """Follow a recording that is still being written, or stop."""
+        if self._follower is not None:
+            self._unfollow("No longer following.")
+        elif self.session.run.info.complete:
+            self.say("This run is over: there is nothing to follow.")
+        else:
+            self._follower = self.set_interval(_FOLLOW_S, self._follow_on).stop
+            self.status.live = True
+            self.session.last()
+            self.show()
+            self.say("Following; F stops.")
+
+    def _unfollow(self, sentence: str) -> None:
+        if self._follower is not None:
+            self._follower()
+            self._follower = None
+        self.status.live = False
+        self.show()
+        self.say(sentence)
+
+    def _follow_on(self) -> None:
+        self.attempt(self._grown)
+        if self.session.run.info.complete:
+            self._unfollow("The run is over.")
+            self.study()
+
+    def _grown(self) -> None:
+        if self.recording.refresh():
+            self.session.set_findings(self.session.run.findings())
+            self.session.last()
+            self.retitle()
+            self.show()
