@@ -16,8 +16,8 @@ affair: `step` is told. It logs what happens as rows of plain data, in the order
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
 
 from stepscope.errors import (
@@ -27,67 +27,20 @@ from stepscope.errors import (
     StateConflictError,
     WorkflowError,
 )
-from support.programs import DEFAULT, Actor, Oops, Player, Primitive, Program, Script
+from support.programs import DEFAULT, Oops, Player, Primitive, Program
 
+from .invocation import END, Block, Cancelled, Invocation, Waiting
 from .memory import Memory, check
 from .routing import Buffers, Delivery, Row, Sent, ranks, route
-
-END = ("end",)
-
-
-class Cancelled(BaseException):
-    """What a script gets instead of a result when its superstep fails."""
-
-
-@dataclass
-class Block:
-    """A hold block that was entered: what its keys were then, and which of them it must answer for."""
-
-    keys: list[str]
-    before: dict[str, Any]
-    wrote: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Waiting:
-    """A place in a key's queue. A hold has the keys it still lacks, the first being this one."""
-
-    inv: Invocation
-    key: str
-    op: Primitive
-    lacks: list[str] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Invocation:
-    """One delivery. `pending` is the next operation of its script."""
-
-    number: int
-    actor: Actor
-    position: int
-    delivery: Delivery
-    script: Script | None = None
-    pending: Primitive = END
-    error: Exception | None = None
-    outcome: str = ""
-    cancelled: bool = False
-    waits: Waiting | None = None
-    given: tuple[Any, BaseException | None] | None = None
-    blocks: list[Block] = field(default_factory=list)
-    sends: list[Sent] = field(default_factory=list)
-    outputs: list[Any] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The executor's id."""
-        return self.actor.name
 
 
 class Model:
     """One run. After `begin`, call `step` with any of `ready()` until `over`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, stayed: Callable[[int, str], list[int]] = lambda inv, key: []) -> None:
+        """`stayed` says who of the cancelled still waits for a key when an invocation lets it go."""
         self.program = program
+        self.stayed = stayed
         self.rank = ranks(program)
         self.memory = Memory(self.rank)
         self.log: list[Row] = []
@@ -157,18 +110,10 @@ class Model:
         waiting = [inv.number for inv in self.everyone() if inv.waits is not None and not self.failures]
         return sorted({*self.startable(), *self.running()} - set(waiting))
 
-    def is_sync(self, number: int) -> bool:
-        """Whether the invocation runs in a thread: an operation may be under way there when it is cancelled."""
-        return any(inv.number == number and inv.actor.thread for inv in self.everyone())
-
-    def waits(self, number: int) -> bool:
-        """Whether the invocation waits for a key, or was given it and has done nothing since."""
-        return any(inv.number == number and (inv.waits or inv.given) for inv in self.everyone())
-
-    def left_queue(self, key: str, queue: list[int]) -> None:
-        """Sync handlers that were cancelled leave a queue before their threads do anything: `queue` is who stayed."""
+    def _leave_queue(self, inv: Invocation, key: str) -> None:
+        """Sync handlers that were cancelled leave a queue before their threads do anything: part of the schedule."""
         for waiting in list(self.queues.get(key, ())) if self.failures else ():
-            if waiting.inv.actor.thread and waiting.inv.number not in queue:
+            if waiting.inv.actor.thread and waiting.inv.number not in self.stayed(inv.number, key):
                 self._cancel(waiting.inv, let_go=False)
 
     def _close(self) -> None:
@@ -221,11 +166,10 @@ class Model:
 
     # -- one step ----------------------------------------------------------------------------------------------------
 
-    def step(self, number: int, let_go: bool = False, late: bool = False) -> None:
+    def step(self, number: int, let_go: bool = False) -> None:
         """Let an invocation go on until it has done something that shows, or waits.
 
-        `let_go` says that one who is cancelled had not yet noticed that the key it waited for was handed to it, `late`
-        that it does not know yet that it is cancelled.
+        `let_go` says that one who is cancelled had not yet noticed that the key it waited for was handed to it.
         """
         (inv,) = (one for one in self.everyone() if one.number == number)
         shown = len(self.log)
@@ -236,7 +180,7 @@ class Model:
             self._advance(inv, None, None)
             return
         assert not inv.outcome, f"invocation {number} has ended"
-        if self.failures and not inv.cancelled and not late:
+        if self.failures and not inv.cancelled:
             self._cancel(inv, let_go)
         elif inv.given is not None:
             given, inv.given = inv.given, None
@@ -434,6 +378,7 @@ class Model:
             if len(self.held[key]) > 1:
                 self.held[key].pop()
                 continue
+            self._leave_queue(inv, key)
             self.held[key] = []
             queue = self.queues.get(key, [])
             numbers = [one.inv.number for one in queue]

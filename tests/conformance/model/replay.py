@@ -98,21 +98,8 @@ def row_of(event: AnyEvent) -> Row | None:
     return None
 
 
-class LostExit(Exception):
-    """A sync handler was cancelled just where it left a hold block, and did not leave it (STA-6)."""
-
-
 BY_INVOCATION = {"started", "ended", "sent", "output", "read", "written", "waiting", "acquired", "released"}
 """Rows whose second item is the invocation that did it."""
-
-
-def _by_itself(row: Row) -> bool:
-    """Whether a cancelled handler that knows it is would not do this: it only leaves its blocks, and ends."""
-    if row[0] == "written":
-        return bool(row[3] != "undo")
-    if row[0] == "released":
-        return bool(row[3] == "exit")
-    return bool(row[0] != "ended")
 
 
 def replay(program: Program, events: Iterable[AnyEvent], limit: int | None = None) -> Model:
@@ -121,9 +108,14 @@ def replay(program: Program, events: Iterable[AnyEvent], limit: int | None = Non
     With a `limit` no more invocations may be under way at once (PAR-1).
     """
     recorded = [row for row in map(row_of, events) if row is not None]
-    model = Model(program)
-    model.begin()
     compared = 0
+
+    def stayed(inv: int, key: str) -> list[int]:
+        """The queue at this invocation's next release of the key."""
+        return next((row[5] for row in recorded[compared:] if row[:3] == ("released", inv, key)), [])
+
+    model = Model(program, stayed)
+    model.begin()
     while True:
         for row in model.log[compared:]:
             assert compared < len(recorded), f"the recording ends before {row}"
@@ -138,13 +130,7 @@ def replay(program: Program, events: Iterable[AnyEvent], limit: int | None = Non
         assert compared < len(recorded), "the recording ends, the model does not"
         after = recorded[compared]
         assert after[0] in BY_INVOCATION, f"recorded {after} while {model.running()} run and {model.startable()} wait"
-        if after[0] in ("released", "waiting"):
-            model.left_queue(after[2], after[5])
-        let_go = after[0] == "released" and after[3] == "ended"
-        if let_go and model.is_sync(after[1]) and not model.waits(after[1]):
-            raise LostExit
-        late = model.is_sync(after[1]) and _by_itself(after)
-        model.step(after[1], let_go=let_go, late=late)
+        model.step(after[1], let_go=after[0] == "released" and after[3] == "ended")
         assert len(model.log) > compared, f"recorded {after}, but invocation {after[1]} does nothing that shows"
     assert compared == len(recorded), f"recorded after the end: {recorded[compared:]}"
     return model
