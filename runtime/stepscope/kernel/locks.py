@@ -49,6 +49,8 @@ class Locks:
         self._scope = scope
         self._perform = perform
         self._report = report
+        self._freed: deque[tuple[str, _Lock]] = deque()
+        self._serving = False
         self.superstep = 0
 
     def blocks(self, inv: Invocation, key: str) -> bool:
@@ -105,8 +107,11 @@ class Locks:
             return ()
         return ticket.record.keys[: len(ticket.record.keys) - len(ticket.remaining)]
 
-    def _take(self, ticket: Ticket) -> bool:
-        """Take as many of the remaining keys as are free; queue for the first that is not."""
+    def _take(self, ticket: Ticket, granted: _Lock | None = None) -> bool:
+        """Take as many of the remaining keys as are free; queue for the first that is not.
+
+        `granted` is the one whose turn has come; another that has just been let go is for those who wait for it.
+        """
         inv = ticket.inv
         record = ticket.record
         assert record is not None
@@ -115,7 +120,8 @@ class Locks:
             lock = self._locks.get(key)
             if lock is None:
                 lock = self._locks[key] = _Lock()
-            if lock.owner is not None and lock.owner is not inv:
+            others_first = lock.owner is None and lock.queue and lock is not granted
+            if others_first or (lock.owner is not None and lock.owner is not inv):
                 ticket.key = key
                 try:
                     self._enqueue(ticket)
@@ -145,8 +151,7 @@ class Locks:
 
     def _enqueue(self, ticket: Ticket) -> None:
         lock = self._locks[ticket.key]
-        owner = lock.owner
-        assert owner is not None
+        owner = lock.owner or lock.queue[0].inv
         journal = self._journal
         if journal.on:
             journal.append(
@@ -156,7 +161,7 @@ class Locks:
                     [waiter.inv.id for waiter in lock.queue], ticket.op.line,  # type: ignore[union-attr]
                 )
             )  # fmt: skip
-        path = self._path(owner, ticket.inv, [])
+        path = None if lock.owner is None else self._path(owner, ticket.inv, [])
         if path is not None:
             error = self._deadlock(ticket, path)
             self._report(error, ticket)
@@ -173,8 +178,7 @@ class Locks:
         seen.append(at)
         for ticket in at.tickets:
             owner = self._locks[ticket.key].owner
-            assert owner is not None
-            rest = self._path(owner, goal, seen)
+            rest = None if owner is None else self._path(owner, goal, seen)
             if rest is not None:
                 return [ticket, *rest]
         return None
@@ -214,40 +218,52 @@ class Locks:
         return error
 
     def _give_up(self, inv: Invocation, keys: tuple[str, ...], reason: str, line: int) -> None:
+        """Let keys go all at once, then serve who waits for them, one key after another."""
         freed = []
         for key in keys:
             lock = self._locks[key]
             lock.depth -= 1
             if lock.depth == 0:
+                lock.owner = None
                 freed.append((key, lock))
         for key, lock in freed:
-            lock.owner = None
-            self._hand_over(inv, key, lock, reason, line)
+            self._released(inv, key, lock, reason, line)
+        self._freed.extend(freed)
+        if self._serving:  # giving up what was just handed over: whoever is serving comes to it
+            return
+        self._serving = True
+        woken: list[Ticket] = []
+        try:
+            while self._freed:
+                self._hand_over(*self._freed.popleft(), woken)
+        finally:
+            self._serving = False
+        for ticket in woken:
+            if ticket.wake is not None:
+                ticket.wake()
 
-    def _hand_over(self, inv: Invocation, key: str, lock: _Lock, reason: str, line: int) -> None:
-        """Serve the queue: plain operations run at once, the first hold becomes the owner."""
-        queue = lock.queue
+    def _released(self, inv: Invocation, key: str, lock: _Lock, reason: str, line: int) -> None:
         journal = self._journal
         if journal.on:
-            first = queue[0].inv.id if queue else 0
+            first = lock.queue[0].inv.id if lock.queue else 0
             journal.append(
                 LockReleased(
                     journal.seq(), journal.clock(), self._scope, self.superstep, inv.id, inv.executor, key,
-                    reason, first, [ticket.inv.id for ticket in queue], line,  # type: ignore[arg-type]
+                    reason, first, [ticket.inv.id for ticket in lock.queue], line,  # type: ignore[arg-type]
                 )
             )  # fmt: skip
-        woken: list[Ticket] = []
+
+    def _hand_over(self, key: str, lock: _Lock, woken: list[Ticket]) -> None:
+        """Serve the queue: plain operations run at once, the first hold becomes the owner."""
+        queue = lock.queue
         while queue and lock.owner is None:
             self._serve(queue.popleft(), lock, woken)
         owner = lock.owner
         for ticket in [ticket for ticket in queue if ticket.inv is owner]:  # the new owner's other tasks enter with it
             queue.remove(ticket)
             self._serve(ticket, lock, woken)
-        if lock.owner is None and not queue:
-            self._locks.pop(key, None)
-        for ticket in woken:
-            if ticket.wake is not None:
-                ticket.wake()
+        if lock.owner is None and not queue and self._locks.get(key) is lock:
+            del self._locks[key]
 
     def _serve(self, ticket: Ticket, lock: _Lock, woken: list[Ticket]) -> None:
         """The key is free for this ticket: perform the operation, or make its invocation the owner."""
@@ -257,7 +273,7 @@ class Locks:
             woken.append(ticket)
             return
         try:
-            entered = self._take(ticket)
+            entered = self._take(ticket, lock)
             ticket.result = ticket.record
             self._check_waiters(ticket, lock, entered)
         except DeadlockError as error:

@@ -51,6 +51,8 @@ class Model:
         self.held: dict[str, list[Invocation]] = {}
         """By key, who holds it, as often as it entered."""
         self.queues: dict[str, list[Waiting]] = {}
+        self.freed: list[str] = []
+        self.handing_on = False
         self.failures: list[tuple[int, Exception]] = []
         self.numbers = [0, 0]
         self.over = False
@@ -314,17 +316,16 @@ class Model:
         """Join the key's queue, unless that closes a cycle."""
         inv, key, op = waiting.inv, waiting.key, waiting.op
         queue = self.queues.setdefault(key, [])
-        holder = self._holder(key)
-        assert holder is not None
+        holder = self._holder(key) or queue[0].inv
         name = "hold" if op[0] == "enter" else op[0]
         self.log.append(("waiting", inv.number, key, name, holder.number, [one.inv.number for one in queue]))
         along, at = [waiting], holder
-        while at is not inv and at.waits is not None:
+        while at is not inv and at.waits is not None and self._holder(at.waits.key) is not None:
             along.append(at.waits)
             after = self._holder(at.waits.key)
             assert after is not None
             at = after
-        if at is inv:
+        if at is inv and self._holder(key) is not None:
             cycle = [(one.inv.name, along[i - 1].key, one.key) for i, one in enumerate(along)]
             self.cycles.append(cycle)
             names = list(dict.fromkeys(name for name, _, _ in cycle))
@@ -343,7 +344,8 @@ class Model:
         inv, keys = waiting.inv, _canonical(waiting.op[1])
         while waiting.lacks:
             key = waiting.lacks[0]
-            if self._holder(key) not in (None, inv):
+            others_first = self._holder(key) is None and self.queues.get(key) and waiting.key != key
+            if others_first or self._holder(key) not in (None, inv):
                 waiting.key = key
                 try:
                     self._wait(waiting)
@@ -373,18 +375,28 @@ class Model:
         self._give_up(inv, block.keys, "error" if failed else "exit")
 
     def _give_up(self, inv: Invocation, keys: list[str], reason: str) -> None:
-        """Let keys go, in canonical order, those that no outer block holds; each is handed on at once (STA-5)."""
+        """Let keys go, those that no outer block holds, all at once; then each is handed on (STA-5)."""
+        freed = []
         for key in keys:
             if len(self.held[key]) > 1:
                 self.held[key].pop()
-                continue
-            self._leave_queue(inv, key)
-            self.held[key] = []
-            queue = self.queues.get(key, [])
-            numbers = [one.inv.number for one in queue]
+            else:
+                self._leave_queue(inv, key)
+                self.held[key] = []
+                freed.append(key)
+        for key in freed:
+            numbers = [one.inv.number for one in self.queues.get(key, [])]
             self.log.append(("released", inv.number, key, reason, numbers[0] if numbers else 0, numbers))
+        self.freed.extend(freed)
+        if self.handing_on:
+            return
+        self.handing_on = True
+        while self.freed:
+            key = self.freed.pop(0)
+            queue = self.queues.get(key, [])
             while queue and self._holder(key) is None:
                 self._serve(queue.pop(0))
+        self.handing_on = False
 
     def _serve(self, waiting: Waiting) -> None:
         """It was its turn: a plain operation happens now, a hold owns the key from now on."""

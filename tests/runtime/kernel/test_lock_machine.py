@@ -257,9 +257,6 @@ class TaskLockMachine(LockMachine):
     several = True
 
 
-GIVING_UP = pytest.mark.xfail(strict=False, reason="rare: giving up several keys one by one; see test_locks_by_hand")
-
-
 def _run(machine: type[LockMachine], examples: int) -> None:
     phases = [phase for phase in Phase if phase is not Phase.shrink]  # it can take minutes, and 40 steps are readable
     how = settings(max_examples=examples, stateful_step_count=40, deadline=None, phases=phases)
@@ -275,12 +272,10 @@ def test_many_sequences_of_holds_and_operations() -> None:
     _run(LockMachine, full(250, 5000))
 
 
-@GIVING_UP
 def test_any_sequence_with_child_tasks() -> None:
     _run(TaskLockMachine, 60)
 
 
-@GIVING_UP
 @pytest.mark.slow
 def test_many_sequences_with_child_tasks() -> None:
     _run(TaskLockMachine, full(250, 5000))
