@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import stepscope_tui.pace  # noqa: F401  isort: skip  (before anything of Textual: it reads the rate on import)
+from . import pace  # isort: skip  (before anything of Textual: it reads the rate on import)
 
-import gc
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.command import Provider
-
-_SWITCH_S = 0.0005
-"""How long a thread that indexes or searches keeps the screen waiting; Python's default is 5 ms, a third of a frame."""
-_COLLECT = (20_000, 20, 50)
-"""Thresholds of the garbage collector: decoding one block of events makes more objects than the default allows."""
 
 
 def _actions() -> type[Provider]:
@@ -64,6 +58,14 @@ class DebuggerApp(Watching):
         super().__init__(recording_path, seq, run_id, ascii, keymap)
         self.analyse = analyse
 
+    def run(self, **options: Any) -> None:
+        """As any application's; the recording is closed afterwards."""
+        try:
+            with pace.tuned():
+                super().run(**options)
+        finally:
+            self.recording.close()
+
     def action_do(self, name: str) -> None:
         """Do the action called `name`; what a damaged recording cannot tell is said."""
         kind, _, argument = ACTIONS[name].target.partition(":")
@@ -100,13 +102,7 @@ def run_app(
 
     Raises `WorkflowError`, before anything is drawn, for what `DebuggerApp` refuses.
     """
-    app = DebuggerApp(recording_path, seq, run_id, ascii, keymap)
-    gc.set_threshold(*_COLLECT)
-    sys.setswitchinterval(_SWITCH_S)
-    try:
-        app.run()
-    finally:
-        app.recording.close()
+    DebuggerApp(recording_path, seq, run_id, ascii, keymap).run()
 
 
 if __name__ == "__main__":

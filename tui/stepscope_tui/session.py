@@ -30,14 +30,16 @@ class Session:
 
     def __init__(self, run: Run, seq: int | None = None) -> None:
         """Start at `seq` (clamped to the run), or at the first event."""
+        self.needle = ""
+        self.open(run, seq)
+
+    def open(self, run: Run, seq: int | None = None) -> None:
+        """Go to another run; what was searched for stays, all else belongs to a run."""
         self.run = run
         self.seq = 1
         self.key: tuple[int, str] | None = None
         self.lane: str | None = None
-        self.needle = ""
-        self.findings: list[Finding] = []
         self.bookmarks: list[int] = []
-        self._finding_seqs: list[int] = []
         self.set_findings(run.findings())
         self.goto(1 if seq is None else seq)
 
@@ -153,7 +155,7 @@ class Session:
 
     def set_findings(self, findings: list[Finding]) -> None:
         """The findings that ``e`` and ``E`` walk, those of analysis included; kept in the order of their first event."""
-        self.findings = sorted(findings, key=lambda finding: finding.seqs[:1] or [0])
+        self.findings: list[Finding] = sorted(findings, key=lambda finding: finding.seqs[:1] or [0])
         self._finding_seqs = sorted({finding.seqs[0] for finding in findings if finding.seqs})
 
     def next_finding(self) -> str:

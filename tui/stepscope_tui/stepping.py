@@ -63,7 +63,9 @@ class Stepping(Shell):
 
     def do_copy_link(self) -> None:
         """Put a link to this moment on the clipboard (OSC 52), and say it, for terminals that refuse."""
-        link = shlex.quote(f"{self.recording.path}#seq={self.session.seq}")
+        runs, run_id = self.recording.runs, self.session.run.info.run_id
+        run = f"run={run_id}&" if run_id != runs[-1].run_id else ""
+        link = shlex.quote(f"{self.recording.path}#{run}seq={self.session.seq}")
         self.copy_to_clipboard(f"stepscope open {link}")
         self.say(f"Copied: stepscope open {link}")
 

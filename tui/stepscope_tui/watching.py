@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import Callable
 
 from stepscope.errors import WorkflowError
 
 from . import background
 from .asking import Asking
+from .keymap import shown
 from .messages import Say, Studied
 
 _FOLLOW_S = 0.2
@@ -21,16 +23,44 @@ class Watching(Asking):
     analyse = True
     _follower: Callable[[], None] | None = None
 
+    def __init__(self, recording_path: str, seq: int | None, run_id: str | None, ascii: bool, keymap: str) -> None:
+        """See `DebuggerApp`."""
+        super().__init__(recording_path, seq, run_id, ascii, keymap)
+        self._leaving = threading.Event()
+
     def on_mount(self) -> None:
         """Look deeper once the first screen is there."""
         self.findings_panel.put(self.session.findings, complete=not self.analyse)
+        self._count_runs()
         self.call_after_refresh(self.study)
+
+    def on_unmount(self) -> None:
+        """A person who leaves does not wait for the index."""
+        self._leaving.set()
 
     def do_step(self, step: str) -> None:
         """Move the cursor; a person who steps wants to stay there, so following ends."""
         if self._follower is not None and step != "last":
             self._unfollow("")
         super().do_step(step)
+
+    def open_run(self, run_id: str) -> None:
+        """Show another run of the recording."""
+        self._unfollow("")
+        self.session.open(self.recording.run(run_id))
+        self.log_panel.only(None)
+        self.scrubber.set_errors([])
+        self.findings_panel.put(self.session.findings, complete=not self.analyse)
+        self._count_runs()
+        self.retitle()
+        self.show()
+        self.study()
+
+    def _count_runs(self) -> None:
+        ids = [info.run_id for info in self.recording.runs]
+        here = ids.index(self.session.run.info.run_id) + 1
+        keys = [shown(key, self.looks.ascii) for key in self.keys["palette"]]
+        self.status.note = f"run {here}/{len(ids)}, {keys[0]} lists them" if len(ids) > 1 else ""
 
     def study(self) -> None:
         """Build the index, find the errors and, if wanted, analyse, without keeping anybody waiting."""
@@ -39,7 +69,8 @@ class Watching(Asking):
     async def _study(self) -> None:
         run = self.session.run
         try:
-            await asyncio.to_thread(run.build_index)
+            if not await asyncio.to_thread(run.build_index, lambda _: not self._leaving.is_set()):
+                return
             errors = await asyncio.to_thread(background.error_seqs, run)
         except WorkflowError as error:
             self.post_message(Say(str(error), error=True))

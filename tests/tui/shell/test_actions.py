@@ -16,6 +16,7 @@ from stepscope_tui.app import DebuggerApp
 from stepscope_tui.help import HelpScreen
 from stepscope_tui.keymap import KEYMAPS, load
 from stepscope_tui.panels.events import EventsPanel
+from support.random_streams import long_stream
 from support.recorded import record
 from support.screen import footer_of, lines_of, panels_of
 from support.streams import Stream, live, snapshot
@@ -370,4 +371,32 @@ async def test_titles_and_the_scrubber_can_be_clicked(path: Path) -> None:
         await pilot.click("#scrubber", offset=(0, 0))
         await pilot.pause()
         assert app.session.seq == 1
+    app.recording.close()
+
+
+async def test_another_run_of_the_recording_is_opened_from_the_palette(path: Path) -> None:
+    record(path, long_stream(300, run_id="second"))
+    app = DebuggerApp(str(path), analyse=False)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await app.workers.wait_for_complete()
+        assert "run 2/2" in lines_of(app.status)[0]
+        await press(pilot, app, "n", "m", "y")
+        assert "run=" not in app.clipboard
+        await press(pilot, app, "ctrl+p")
+        palette = app.screen
+        await press(pilot, app, *"show run 1")
+        options = palette.query_one(OptionList)
+        while not options.option_count or options.highlighted is None:
+            await pilot.pause()
+        await press(pilot, app, "enter")
+        while app.screen is palette:
+            await pilot.pause()
+        await app.workers.wait_for_complete()
+        await press(pilot, app, "s", "y")
+        shown = panels_of(app)
+        assert "run 1/2" in shown["status"][0]
+        assert f"seq 2/{len(a_run())}" in shown["status"][0]
+        assert any("begins: 1 delivery to a" in line for line in shown["events"])
+        assert app.session.bookmarks == []
+        assert "#run=run-1&seq=2" in app.clipboard
     app.recording.close()
