@@ -117,11 +117,10 @@ class Rules:
         assert scope.phase == "delivering"
         assert event.inv == self.inv + 1, "invocation numbers have a gap"
         self.inv = event.inv
-        before = list(scope.invs.values())
-        mine = [one for one in before if one.event.executor == event.executor]
-        assert event.position == len(mine)
-        if before:
-            assert scope.ranks[event.executor] >= scope.ranks[before[-1].event.executor], "inboxes not in rank order"
+        self._count(scope, event.executor, "delivery", event.position)
+        if scope.invs:
+            before = next(reversed(scope.invs.values()))
+            assert scope.ranks[event.executor] >= scope.ranks[before.event.executor], "inboxes not in rank order"
         assert set(event.messages) <= scope.may_arrive, "delivered without having been routed"
         assert len(event.sources) == len(event.messages)
         assert event.group == (len(event.messages) > 1)

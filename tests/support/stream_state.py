@@ -89,16 +89,20 @@ class Locks:
     def __init__(self) -> None:
         self.owners: dict[str, int] = {}
         self.waiting: set[tuple[int, str]] = set()
+        self.handed: dict[str, int] = {}
+        """Whose turn it is at a key that was let go, until it takes it up."""
 
     def touches(self, event: ev.StateRead | ev.StateWritten) -> None:
         """Nobody but the owner gets at a held key; whoever did had its turn."""
         owner = self.owners.get(event.key)
         assert owner in (None, event.inv), f"{event.key!r} is held by invocation {owner}"
         self.waiting.discard((event.inv, event.key))
+        if self.handed.get(event.key) == event.inv:
+            del self.handed[event.key]
 
     def waits(self, event: ev.LockWaiting) -> None:
-        """One waits only for what another holds."""
-        assert self.owners.get(event.key) == event.holder != event.inv
+        """One waits only for what another holds, or has just been handed."""
+        assert self.owners.get(event.key, self.handed.get(event.key)) == event.holder != event.inv
         if event.op == "hold":
             self.waiting.add((event.inv, event.key))
 
@@ -107,12 +111,16 @@ class Locks:
         assert event.key not in self.owners, f"{event.key!r} already has an owner"
         assert event.waited == ((event.inv, event.key) in self.waiting)
         self.waiting.discard((event.inv, event.key))
+        self.handed.pop(event.key, None)
         self.owners[event.key] = event.inv
 
     def releases(self, event: ev.LockReleased) -> None:
         """Only the owner lets go."""
         assert self.owners.get(event.key) == event.inv
         del self.owners[event.key]
+        self.handed.pop(event.key, None)
+        if event.next:
+            self.handed[event.key] = event.next
 
     def ended(self, inv: int) -> None:
         """Whoever has ended holds nothing (STA-7)."""
