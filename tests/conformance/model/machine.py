@@ -221,6 +221,8 @@ class Model:
                 self._give_up(inv, inv.blocks.pop().keys, "ended")
             else:
                 self._advance(inv, *given)
+        elif inv.pending[0] == "leave":  # whatever happens, a block that is being left is left
+            self._leave(inv, failed=True)
         self._advance(inv, None, Cancelled())
 
     def _perform(self, inv: Invocation) -> None:
