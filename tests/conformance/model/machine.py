@@ -52,6 +52,9 @@ class Model:
         """By key, who holds it, as often as it entered."""
         self.queues: dict[str, list[Waiting]] = {}
         self.freed: list[str] = []
+        """Keys that were let go and are still to be handed on."""
+        self.serving = False
+        self.freed: list[str] = []
         self.handing_on = False
         self.failures: list[tuple[int, Exception]] = []
         self.numbers = [0, 0]
@@ -341,8 +344,11 @@ class Model:
             check("hold", key)
         self._take(Waiting(inv, "", op, _canonical(op[1])))
 
-    def _take(self, waiting: Waiting) -> bool:
-        """Take keys in canonical order, as far as they are free; whether the block is entered."""
+    def _take(self, waiting: Waiting, turn: str = "") -> bool:
+        """Take keys in canonical order, as far as they are free; whether the block is entered.
+
+        A key that was let go and has not been handed on yet is for those who wait for it, whose `turn` it is first.
+        """
         inv, keys = waiting.inv, _canonical(waiting.op[1])
         while waiting.lacks:
             key = waiting.lacks[0]
@@ -377,28 +383,24 @@ class Model:
         self._give_up(inv, block.keys, "error" if failed else "exit")
 
     def _give_up(self, inv: Invocation, keys: list[str], reason: str) -> None:
-        """Let keys go, those that no outer block holds, all at once; then each is handed on (STA-5)."""
-        freed = []
+        """Let all keys go that no outer block holds, then hand each on, in canonical order (STA-5)."""
         for key in keys:
-            if len(self.held[key]) > 1:
-                self.held[key].pop()
-            else:
-                self._leave_queue(inv, key)
-                self.held[key] = []
-                freed.append(key)
-        for key in freed:
-            numbers = [one.inv.number for one in self.queues.get(key, [])]
-            self.log.append(("released", inv.number, key, reason, numbers[0] if numbers else 0, numbers))
-        self.freed.extend(freed)
-        if self.handing_on:
+            self._leave_queue(inv, key)
+            self.held[key].pop()
+            if not self.held[key]:
+                self.freed.append(key)
+        for key in keys:
+            if not self.held[key]:
+                queue = [one.inv.number for one in self.queues.get(key, [])]
+                self.log.append(("released", inv.number, key, reason, queue[0] if queue else 0, queue))
+        if self.serving:
             return
-        self.handing_on = True
+        self.serving = True
         while self.freed:
             key = self.freed.pop(0)
-            queue = self.queues.get(key, [])
-            while queue and self._holder(key) is None:
-                self._serve(queue.pop(0))
-        self.handing_on = False
+            while self.queues.get(key) and self._holder(key) is None:
+                self._serve(self.queues[key].pop(0))
+        self.serving = False
 
     def _serve(self, waiting: Waiting) -> None:
         """It was its turn: a plain operation happens now, a hold owns the key from now on."""
@@ -407,7 +409,7 @@ class Model:
         try:
             if waiting.op[0] != "enter":
                 inv.given = (self._do(inv, waiting.op), None)
-            elif self._take(waiting):
+            elif self._take(waiting, waiting.key):
                 inv.given = (None, None)
         except (Oops, WorkflowError) as error:
             inv.given = (None, error)
