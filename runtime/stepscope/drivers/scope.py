@@ -111,6 +111,7 @@ async def run_child(driver: Driver, plan: Plan, inv: Invocation, message: Any) -
             kernel.cancel()
             if journal.on:
                 journal.append(run_ended(kernel, failure))
+            kernel.report.heir = inv.kernel.report
 
     ended: list[bool] = []
     driver.hosting[inv] = lambda: end(asyncio.CancelledError())

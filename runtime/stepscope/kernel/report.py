@@ -25,6 +25,8 @@ class Reporter:
         self._journal = journal
         self._scope = scope
         self.superstep = 0
+        self.heir: Reporter | None = None
+        """Who reports what comes after this scope has ended: the scope that hosted it (SUB-1)."""
         self._grown: dict[tuple[str, int], int] = {}
         self._escaped: set[int] = set()
 
@@ -40,6 +42,9 @@ class Reporter:
         locks: list[str] | None = None,
     ) -> None:
         """Report a finding, as an event and in the run's result."""
+        if self.heir is not None:
+            self.heir.found(kind, clause, message, remedy, executors=executors, keys=keys, locks=locks)
+            return
         journal = self._journal
         event = Found(
             journal.seq(), journal.clock(), self._scope, self.superstep, kind, message, remedy, clause,
