@@ -103,17 +103,20 @@ async def run_child(driver: Driver, plan: Plan, inv: Invocation, message: Any) -
             )
         )  # fmt: skip
 
+    over = False
+
     def end(failure: BaseException | None) -> None:
         """Once: an abandoned host's sub-workflow has ended before its own task finds out."""
+        nonlocal over
         driver.hosting.pop(inv, None)
-        if not ended:
-            ended.append(True)
-            kernel.cancel()
-            if journal.on:
-                journal.append(run_ended(kernel, failure))
-            kernel.report.heir = inv.kernel.report
+        if over:
+            return
+        over = True
+        kernel.cancel()
+        if journal.on:
+            journal.append(run_ended(kernel, failure))
+        kernel.report.heir = inv.kernel.report
 
-    ended: list[bool] = []
     driver.hosting[inv] = lambda: end(asyncio.CancelledError())
     try:
         await run_scope(driver, kernel, payload, inv)
