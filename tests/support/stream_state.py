@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from stepscope import events as ev
@@ -88,7 +89,8 @@ class Locks:
 
     def __init__(self) -> None:
         self.owners: dict[str, int] = {}
-        self.waiting: set[tuple[int, str]] = set()
+        self.waiting: Counter[tuple[int, str]] = Counter()
+        """Holds that wait, by invocation and key; an invocation's tasks may wait for one key several times."""
         self.handed: dict[str, int] = {}
         """Whose turn it is at a key that was let go, until it takes it up."""
 
@@ -96,7 +98,6 @@ class Locks:
         """Nobody but the owner gets at a held key; whoever did had its turn."""
         owner = self.owners.get(event.key)
         assert owner in (None, event.inv), f"{event.key!r} is held by invocation {owner}"
-        self.waiting.discard((event.inv, event.key))
         if self.handed.get(event.key) == event.inv:
             del self.handed[event.key]
 
@@ -104,13 +105,14 @@ class Locks:
         """One waits only for what another holds, or has just been handed."""
         assert self.owners.get(event.key, self.handed.get(event.key)) == event.holder != event.inv
         if event.op == "hold":
-            self.waiting.add((event.inv, event.key))
+            self.waiting[event.inv, event.key] += 1
 
     def acquires(self, event: ev.LockAcquired) -> None:
         """A key has one owner."""
         assert event.key not in self.owners, f"{event.key!r} already has an owner"
-        assert event.waited == ((event.inv, event.key) in self.waiting)
-        self.waiting.discard((event.inv, event.key))
+        if event.waited:
+            assert self.waiting[event.inv, event.key], "it is said to have waited"
+            self.waiting[event.inv, event.key] -= 1
         self.handed.pop(event.key, None)
         self.owners[event.key] = event.inv
 
@@ -125,4 +127,4 @@ class Locks:
     def ended(self, inv: int) -> None:
         """Whoever has ended holds nothing (STA-7)."""
         assert inv not in self.owners.values(), "ended with a lock"
-        self.waiting = {one for one in self.waiting if one[0] != inv}
+        self.waiting = Counter({one: count for one, count in self.waiting.items() if one[0] != inv})
