@@ -54,8 +54,6 @@ class Model:
         self.freed: list[str] = []
         """Keys that were let go and are still to be handed on."""
         self.serving = False
-        self.freed: list[str] = []
-        self.handing_on = False
         self.failures: list[tuple[int, Exception]] = []
         self.numbers = [0, 0]
         self.over = False
@@ -344,10 +342,10 @@ class Model:
             check("hold", key)
         self._take(Waiting(inv, "", op, _canonical(op[1])))
 
-    def _take(self, waiting: Waiting, turn: str = "") -> bool:
+    def _take(self, waiting: Waiting) -> bool:
         """Take keys in canonical order, as far as they are free; whether the block is entered.
 
-        A key that was let go and has not been handed on yet is for those who wait for it, whose `turn` it is first.
+        A key that was let go and has not been handed on yet is for those who wait for it.
         """
         inv, keys = waiting.inv, _canonical(waiting.op[1])
         while waiting.lacks:
@@ -384,15 +382,16 @@ class Model:
 
     def _give_up(self, inv: Invocation, keys: list[str], reason: str) -> None:
         """Let all keys go that no outer block holds, then hand each on, in canonical order (STA-5)."""
+        freed = []
         for key in keys:
-            self._leave_queue(inv, key)
             self.held[key].pop()
             if not self.held[key]:
-                self.freed.append(key)
-        for key in keys:
-            if not self.held[key]:
-                queue = [one.inv.number for one in self.queues.get(key, [])]
-                self.log.append(("released", inv.number, key, reason, queue[0] if queue else 0, queue))
+                self._leave_queue(inv, key)
+                freed.append(key)
+        for key in freed:
+            queue = [one.inv.number for one in self.queues.get(key, [])]
+            self.log.append(("released", inv.number, key, reason, queue[0] if queue else 0, queue))
+        self.freed += freed
         if self.serving:
             return
         self.serving = True
@@ -409,7 +408,7 @@ class Model:
         try:
             if waiting.op[0] != "enter":
                 inv.given = (self._do(inv, waiting.op), None)
-            elif self._take(waiting, waiting.key):
+            elif self._take(waiting):
                 inv.given = (None, None)
         except (Oops, WorkflowError) as error:
             inv.given = (None, error)
