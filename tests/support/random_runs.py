@@ -7,6 +7,7 @@ how many hops they have left, so every program ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import operator
 import random
 from collections.abc import Callable, Coroutine
@@ -19,7 +20,8 @@ from stepscope import Executor, StateKey, Workflow, WorkflowBuilder, WorkflowCon
 
 Step = tuple[Any, ...]
 """("get" | "set" | "update" | "add" | "delete", key), ("send", target or None), ("output",), ("effect", how many at once),
-("random",), ("hold", keys, steps), ("fail", superstep)."""
+("random",), ("hold", keys, steps), ("fail", superstep), ("tasks", several steps at once), ("stray", steps that nobody
+awaits), ("impatient", steps given hardly any time)."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Jitter:
     """How often a handler gives way to the event loop between its steps; never decides what it does."""
 
     seed: int | None = None
+    strays: list[asyncio.Task[None]] = field(default_factory=list)
+    """Tasks that handlers left behind."""
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -166,6 +170,18 @@ class _Script:
             case ("hold", tuple(keys), tuple(steps)):
                 async with self.ports.hold(keys):
                     await self.play(steps, threaded)
+            case ("tasks" | "stray" | "impatient", *_) if threaded:
+                pass
+            case ("tasks", tuple(several)):
+                async with asyncio.TaskGroup() as group:
+                    for steps in several:
+                        group.create_task(self.play(steps, threaded))
+            case ("stray", tuple(steps)):
+                self.jitter.strays.append(asyncio.create_task(self.play(steps, threaded)))
+            case ("impatient", tuple(steps)):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.0003):
+                        await self.play(steps, threaded)
             case ("fail", int(superstep)):
                 if self.ctx.superstep == superstep:
                     raise ValueError(f"{self.ctx.executor_id} fails in superstep {superstep}")
@@ -229,12 +245,19 @@ class _Guard(Executor):
 
 
 def _quiet(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Without outputs and sends, inside hold blocks too."""
-    return tuple(
-        (*step[:2], _quiet(step[2])) if step[0] == "hold" else step
-        for step in steps
-        if step[0] not in ("output", "send")
-    )
+    """Without outputs and sends, inside blocks and tasks too."""
+
+    def quiet(step: Step) -> Step:
+        match step:
+            case ("hold", keys, inner):
+                return ("hold", keys, _quiet(inner))
+            case ("stray" | "impatient" as kind, inner):
+                return (kind, _quiet(inner))
+            case ("tasks", several):
+                return ("tasks", tuple(map(_quiet, several)))
+        return step
+
+    return tuple(quiet(step) for step in steps if step[0] not in ("output", "send"))
 
 
 def _make(id: str, node: Node, jitter: Jitter) -> Executor:
@@ -305,22 +328,34 @@ def _hold(me: int, keys: tuple[str, ...]) -> st.SearchStrategy[Step]:
     return st.tuples(st.just("hold"), st.just(keys), inside)
 
 
-def _steps(me: int, live: bool) -> st.SearchStrategy[tuple[Step, ...]]:
+def _alone(step: Step) -> tuple[Step, ...]:
+    return (step,)
+
+
+def _steps(me: int, live: bool, children: bool) -> st.SearchStrategy[tuple[Step, ...]]:
     step = plain = _plain_steps(me, ("live", "live2") if live else ())
     if live:
         holds = [_hold(me, keys) for keys in (("live",), ("live2",), ("live", "live2"))]
         step = st.one_of(plain, plain, plain, *holds)
+    if children:
+        some = st.lists(step, min_size=1, max_size=3).map(tuple)
+        tasks = st.tuples(st.just("tasks"), st.lists(some, min_size=1, max_size=3).map(tuple))
+        step = st.one_of(
+            step, tasks, st.tuples(st.sampled_from(["stray", "impatient"]), st.one_of(some, tasks.map(_alone)))
+        )
     return st.lists(step, min_size=2, max_size=6).map(lambda steps: (*steps, ("send", None)))
 
 
 @st.composite
-def programs(draw: Callable[..., Any], *, live: bool = False, threads: bool = False, subs: bool = True) -> Program:
-    """A random program. `live`: live keys and holds, in ways that cannot deadlock."""
+def programs(
+    draw: Callable[..., Any], *, live: bool = False, threads: bool = False, subs: bool = True, children: bool = False
+) -> Program:
+    """A random program. `live`: live keys and holds, in ways that cannot deadlock without child tasks."""
     count = draw(st.integers(2, 5))
     nodes = []
     for me in range(count):
         kinds = ["async", "async", "async"] + ["sync"] * threads + ["sub"] * (subs and me > 0)
-        nodes.append(Node(draw(_steps(me, live)), draw(st.sampled_from(kinds))))
+        nodes.append(Node(draw(_steps(me, live, children)), draw(st.sampled_from(kinds))))
     used: set[tuple[int, int]] = set()
     edges: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
     for target in range(1, count):  # so that everything is reachable
