@@ -229,8 +229,8 @@ class StateRead(Event, tag="state-read", frozen=True):
 class StateWritten(Event, tag="state-written", frozen=True):
     """A write, as its own executor sees it: a live key's at once, others at the barrier (STA-1, STA-4).
 
-    `op` is "undo" where a hold block or a failed superstep took a live write back (STA-6, BAR-3);
-    `given` is an `add`'s contribution.
+    `op` is "undo" where a hold block took a live write back (STA-6). An `add` has its contribution in `given`, and
+    neither `old` nor `new`: what it makes of the key, the barrier decides (STA-2).
     """
 
     kind: ClassVar[str] = "state-written"

@@ -47,9 +47,11 @@ def workflow(shape: str) -> Any:
         return WorkflowBuilder(start_executor=a, max_iterations=ROUNDS + 1).add_edge(a, b).add_edge(b, a).build()
     if shape == "chain":
         chain = [Forward(id=f"n{i}") for i in range(LENGTH)]
-        return WorkflowBuilder(start_executor=chain[0], max_iterations=LENGTH * LAPS + 1).add_chain(
-            [*chain, chain[0]]
-        ).build()
+        return (
+            WorkflowBuilder(start_executor=chain[0], max_iterations=LENGTH * LAPS + 1)
+            .add_chain([*chain, chain[0]])
+            .build()
+        )
     source, sink = Pass(id="source"), Collect(id="sink")
     workers = [Pass(id=f"w{i}") for i in range(WIDTH)]
     builder = WorkflowBuilder(start_executor=source, max_iterations=3 * LAPS + 1).add_fan_out_edges(source, workers)

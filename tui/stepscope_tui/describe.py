@@ -146,6 +146,8 @@ def what(event: ev.AnyEvent, looks: Looks) -> str:
 
 def _write(event: ev.StateWritten, looks: Looks) -> str:
     key, arrow = plain(event.key, looks.ascii, 60), looks.glyph("arrow")
+    if event.given is not None and event.new is None:  # what the barrier will make of it is not known yet
+        return f"{event.op} {brief(event.given, looks, 60)} to {key} (pending)"
     op = event.op if event.given is None else f"{event.op} {brief(event.given, looks, 30)} to"
     pending = "" if event.access == "live" else " (pending)"
     return f"{op} {key}: {brief(event.old, looks, 40)} {arrow} {brief(event.new, looks, 40)}{pending}"

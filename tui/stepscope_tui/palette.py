@@ -31,7 +31,8 @@ class Actions(Provider):
     def _runs(self) -> list[tuple[str, Callable[[], None]]]:
         """The recording's other runs, newest first."""
         debugger = self._debugger
-        here, found = debugger.session.run.info.run_id, []
+        here = debugger.session.run.info.run_id
+        found: list[tuple[str, Callable[[], None]]] = []
         for number, info in reversed(list(enumerate(debugger.recording.runs, 1))):
             if info.run_id != here:
                 name = plain(info.workflow, debugger.looks.ascii, 40)

@@ -15,6 +15,8 @@ from ..journal import Journal
 from .model import HoldRecord, Invocation, Ticket
 from .ops import Acquire, Get, Set, Update
 
+DEADLOCK_REMEDY = "Take the keys in one hold(...), or everywhere in the same order."
+
 Perform = Callable[[Ticket], None]
 
 
@@ -213,7 +215,7 @@ class Locks:
         story = "; ".join(
             f"{inv.executor!r} (invocation {inv.id}) holds {held!r} and wants {want!r}" for inv, held, want in rows
         )
-        error = DeadlockError(f"deadlock: {story}. Take the keys in one hold(...), or always in the same order.")
+        error = DeadlockError(f"deadlock: {story}. {DEADLOCK_REMEDY}")
         error.cycle = tuple((inv.executor, held, want) for inv, held, want in rows)
         return error
 

@@ -9,10 +9,12 @@ from ..events import ErrorInfo, Found
 from ..findings import Kind
 from ..journal import Journal
 from ..values import text
+from .locks import DEADLOCK_REMEDY
 from .model import Group, HoldRecord, Invocation, Plan, Ticket
 from .ops import Op, describe
 from .pool import Buffers, Pool
 from .route import Drop
+from .state import CONFLICT_REMEDY
 
 _GROWING = 64
 """A fan-in buffer of this many left-over messages is reported, and again at each doubling (ORD-4)."""
@@ -55,7 +57,7 @@ class Reporter:
     def deadlock(self, error: DeadlockError, ticket: Ticket) -> None:
         """DLK-2."""
         self.found(
-            "deadlock", "DLK-2", str(error), "Take the keys in one hold(...), or everywhere in the same order.",
+            "deadlock", "DLK-2", str(error).removesuffix(DEADLOCK_REMEDY).rstrip(), DEADLOCK_REMEDY,
             executors=list(dict.fromkeys(executor for executor, _, _ in error.cycle)),
             locks=sorted({held for _, held, _ in error.cycle}),
         )  # fmt: skip
@@ -73,15 +75,15 @@ class Reporter:
         """BAR-3."""
         self.found(
             "handler-failed", "BAR-3", f"{inv.executor!r} raised {info.type}: {info.message}",
-            "The superstep was not committed; mend the handler and run again, or resume from the last barrier.",
+            "The superstep was not committed; mend the handler and run again.",
             executors=[inv.executor],
         )  # fmt: skip
 
     def conflict(self, error: StateConflictError) -> None:
         """STA-3."""
         self.found(
-            "write-conflict", "STA-3", str(error),
-            "Give the key a reducer, make it live and use update or hold, or let one executor write it.",
+            "write-conflict", "STA-3", str(error).removesuffix(CONFLICT_REMEDY).rstrip(),
+            CONFLICT_REMEDY,
             executors=list(error.executors), keys=[error.key],
         )  # fmt: skip
 

@@ -15,6 +15,8 @@ from ..statekey import ABSENT, StateKey
 from ..values import Value, text
 from .model import HoldRecord, Invocation
 
+CONFLICT_REMEDY = "Give the key a reducer, make it live and use update or hold, or let one executor write it."
+
 
 class State:
     """The keys of one scope. A value of None means absent throughout."""
@@ -179,8 +181,7 @@ class State:
             for inv, value in writes
         )
         error = StateConflictError(
-            f"state key {key!r} was written by {len(writes)} executors in one superstep: {shown}. Give it a reducer, "
-            f"make it live and use update or hold, or let one executor write it."
+            f"state key {key!r} was written by {len(writes)} executors in one superstep: {shown}. {CONFLICT_REMEDY}"
         )
         error.key = key
         error.executors = tuple(inv.executor for inv, _ in writes)
