@@ -27,10 +27,12 @@ class Stepping(Shell):
         self.shown(self.session.step(step))
 
     def do_motion(self, motion: Motion) -> None:
-        """Let the focused panel move; left and right step where they mean nothing."""
+        """Let the focused panel move. Where they mean nothing, left and right step, and Enter inspects the event."""
         focused = self.focused
         if isinstance(focused, Moves) and focused.motion(motion):
             return
+        if motion == "open" and focused in self.panels.values():
+            self.do_panel("inspector")
         if motion in ("left", "right"):
             self.do_step("previous_event" if motion == "left" else "next_event")
 
@@ -99,11 +101,13 @@ class Stepping(Shell):
         self.say(sentence)
 
     def do_close(self) -> bool:
-        """Undo the last thing that covers something; False if nothing does."""
+        """Undo the last thing that covers something, then go back to the log; False if there is nothing to undo."""
         if self.arrangement.maximised is not None:
             self.do_maximise()
         elif self._player is not None:
             self._pause("Paused.")
+        elif self.focused in self.panels.values() and self.focused is not self.log_panel:
+            self.do_panel("events")
         else:
             return False
         return True

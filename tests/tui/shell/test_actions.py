@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from stepscope.events import AnyEvent
+from stepscope.findings import Finding
 from stepscope_tui.actions import ACTIONS
 from stepscope_tui.app import DebuggerApp
 from stepscope_tui.help import HelpScreen
@@ -300,6 +301,20 @@ async def test_the_focus_comes_back_from_a_prompt_however_it_is_left(path: Path)
     app.recording.close()
 
 
+async def test_enter_inspects_the_event_and_escape_goes_back_to_the_log(path: Path) -> None:
+    app = DebuggerApp(str(path), seq=5, analyse=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.workers.wait_for_complete()
+        await press(pilot, app, "enter")
+        assert focused("inspector")(app)
+        assert "seq 5" in lines_of(app.panels["inspector"])[0]
+        await press(pilot, app, "escape")
+        assert focused("events")(app)
+        await press(pilot, app, "7", "escape")
+        assert focused("events")(app)
+    app.recording.close()
+
+
 async def test_filtering_and_showing_all_again(path: Path) -> None:
     app = DebuggerApp(str(path), analyse=False)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -399,4 +414,24 @@ async def test_another_run_of_the_recording_is_opened_from_the_palette(path: Pat
         assert any("begins: 1 delivery to a" in line for line in shown["events"])
         assert app.session.bookmarks == []
         assert "#run=run-1&seq=2" in app.clipboard
+    app.recording.close()
+
+
+async def test_enter_walks_through_the_events_of_a_finding(path: Path) -> None:
+    app = DebuggerApp(str(path), analyse=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await app.workers.wait_for_complete()
+        one = Finding(kind="lost-update", message="m", remedy="r", clause="STA-9", superstep=2, seqs=[4, 9, 12])
+        two = Finding(kind="straggler", message="m", remedy="r", clause="PAR-1", superstep=2, seqs=[6])
+        app.session.set_findings([two, one])
+        app.findings_panel.put([two, one], complete=True)
+        await press(pilot, app, "3")
+        visited = []
+        for _ in range(4):
+            await press(pilot, app, "enter")
+            visited.append(app.session.seq)
+        assert visited == [4, 9, 12, 4]
+        await press(pilot, app, "e")
+        assert app.session.seq == 6
+        assert "straggler" in next(line for line in lines_of(app.findings_panel) if line.startswith("▶"))
     app.recording.close()

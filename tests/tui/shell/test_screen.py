@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import sqlite3
@@ -11,25 +12,41 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from stepscope.events import AnyEvent
 from stepscope_tui.app import DebuggerApp
+from stepscope_tui.widgets.lines import LineView
 from support.pty_driver import Terminal
 from support.random_streams import long_stream, streams
 from support.recorded import record
-from support.screen import lines_of, panels_of
+from support.screen import lines_of
 from support.streams import Stream, live
 
+FULL = os.environ.get("STEPSCOPE_FULL") == "1"
 PANELS = ("events", "contention", "findings", "source", "inspector")
 ESCAPES = re.compile(rb"\x1b(\[[0-9;?<>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[()][A-B0]|[=>78]|P[^\x1b]*\x1b\\)")
 """What the debugger itself may write: CSI, OSC, charset selection, DCS queries."""
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(streams(), st.sampled_from(PANELS), st.sampled_from([(80, 24), (160, 45)]))
 async def test_backwards_shows_what_forwards_showed(events: list[AnyEvent], panel: str, size: tuple[int, int]) -> None:
+    await both_ways(events, panel, size)
+
+
+@pytest.mark.slow
+@settings(max_examples=200 if FULL else 10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(streams(), st.sampled_from(PANELS), st.sampled_from([(80, 24), (160, 45), (60, 16)]))
+async def test_backwards_shows_what_forwards_showed_in_many_runs(
+    events: list[AnyEvent], panel: str, size: tuple[int, int]
+) -> None:
+    await both_ways(events, panel, size)
+
+
+async def both_ways(events: list[AnyEvent], panel: str, size: tuple[int, int]) -> None:
+    """Forward through the run, back again, and here and there: the same everywhere."""
     with tempfile.TemporaryDirectory() as folder:
         app = DebuggerApp(str(record(Path(folder, "run.stepscope"), events[:400])), analyse=False)
         async with app.run_test(size=size) as pilot:
@@ -42,21 +59,30 @@ async def test_backwards_shows_what_forwards_showed(events: list[AnyEvent], pane
             for seq in range(1, min(last, 60) + 1):
                 app.session.goto(seq)
                 app.show()
-                shown[seq] = panels_of(app)
+                shown[seq] = shown_by(app)
             for seq in reversed(shown):
                 app.session.goto(seq)
                 app.show()
-                assert positionless(panels_of(app)) == positionless(shown[seq]), seq
+                assert shown_by(app) == shown[seq], seq
             for seq in random.Random(last).sample(sorted(shown), min(10, len(shown))):
                 app.session.goto(seq)
                 app.show()
-                assert positionless(panels_of(app)) == positionless(shown[seq]), seq
+                assert shown_by(app) == shown[seq], seq
         app.recording.close()
 
 
-def positionless(shown: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Without where the log is scrolled to, which may differ as in any list: its cursor's row remains."""
-    return shown | {"events": [line.rstrip("│█ ") for line in shown.get("events", []) if line.startswith("▶")]}
+def shown_by(app: DebuggerApp) -> dict[str, object]:
+    """What every panel says: a list's rows and cursor, wherever it is scrolled to; of others, what is painted."""
+    said: dict[str, object] = {"status": lines_of(app.status), "scrubber": lines_of(app.scrubber)}
+    for name in app.arrangement.visible():
+        panel = app.panels[name]
+        if not isinstance(panel, LineView):
+            said[name] = lines_of(panel)
+        elif name == "events":
+            said[name] = panel.cursor
+        else:
+            said[name] = panel.cursor, [panel.rows.row(row).plain for row in range(panel.rows.count)]
+    return said
 
 
 NASTY = "\x1b[31m\x1b]0;owned\x07\x9b2J[bold]b[/bold] \u202etxt.exe\u202c \u200b\u2066 \x00\x07\r\nnext e\u0301\u0300\u0301\u0302 日本語"

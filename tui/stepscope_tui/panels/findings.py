@@ -74,25 +74,27 @@ class FindingsPanel(LineView):
         self.complete = False
         self._made_for: tuple[object, ...] = ()
         self._seq = 0
+        self._asked = 0
+        self._begins: list[int] = []
 
     def put(self, findings: list[Finding], *, complete: bool) -> None:
         """The findings to show; `complete` once analysis has been through the whole run."""
-        self.findings, self.complete = findings, complete
+        self.findings = sorted(findings, key=lambda finding: finding.seqs[:1] or [0])
+        self.complete = complete
+        self._begins = [finding.seqs[0] if finding.seqs else 0 for finding in self.findings]
         self._made_for = ()
         if self.is_mounted:
             self._make()
 
     def show(self, run: Run, seq: int) -> None:
-        """Select the finding that the event at `seq` belongs to, if there is one."""
+        """Select the last finding that begins at or before `seq`, unless this panel itself asked to go there."""
         self._seq = seq
         self._make()
         rows = self.rows
-        if isinstance(rows, FindingRows):
-            here = rows.finding(self.cursor)
-            if self.findings and seq not in self.findings[here].seqs:
-                for index, finding in enumerate(self.findings):
-                    if finding.seqs[:1] == [seq]:
-                        self.move_cursor(rows.starts[index])
+        if isinstance(rows, FindingRows) and seq != self._asked:
+            before = bisect_right(self._begins, seq)
+            self.move_cursor(rows.starts[max(0, before - 1)])
+        self._asked = 0
 
     def _make(self) -> None:
         made_for = (len(self.findings), self.complete, self.size.width)
@@ -131,4 +133,5 @@ class FindingsPanel(LineView):
             seqs = self.findings[rows.finding(message.row)].seqs
             if seqs:
                 following = seqs.index(self._seq) + 1 if self._seq in seqs else 0
-                self.post_message(Goto(seqs[following % len(seqs)]))
+                self._asked = seqs[following % len(seqs)]
+                self.post_message(Goto(self._asked))
