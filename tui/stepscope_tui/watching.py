@@ -96,7 +96,7 @@ class Watching(Asking):
         """Follow a recording that is still being written, or stop."""
         if self._follower is not None:
             self._unfollow("No longer following.")
-        elif self.session.run.info.complete:
+        elif not self._going_on():
             self.say("This run is over: there is nothing to follow.")
         else:
             self._follower = self.set_interval(_FOLLOW_S, self._follow_on).stop
@@ -113,9 +113,13 @@ class Watching(Asking):
         self.show()
         self.say(sentence)
 
+    def _going_on(self) -> bool:
+        """Whether somebody is still writing; an interrupted run has no end and gets none."""
+        return self.session.run.info.status == "running"
+
     def _follow_on(self) -> None:
         self.attempt(self._grown)
-        if self.session.run.info.complete:
+        if not self._going_on():
             self._unfollow("The run is over.")
             self.study()
 

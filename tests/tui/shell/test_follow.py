@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -76,4 +79,27 @@ async def test_following_can_be_stopped_and_stepping_stops_it(tmp_path: Path) ->
         sink.close()
         await pilot.pause(0.5)
         assert app.session.seq == here
+    app.recording.close()
+
+
+def killed_while_recording(path: Path) -> None:
+    """A process that records, and is killed."""
+    code = (
+        "import os, sys; from pathlib import Path; from support.recorded import record;"
+        "from support.random_streams import long_stream;"
+        "record(Path(sys.argv[1]), long_stream(300)[:200], complete=False); os.kill(os.getpid(), 9)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False, env=env).returncode == -9
+
+
+async def test_a_run_whose_writer_was_killed_is_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "run.stepscope"
+    killed_while_recording(path)
+    app = DebuggerApp(str(path), analyse=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        assert "interrupted" in lines_of(app.status)[0]
+        await pilot.press("F")
+        await pilot.pause()
+        assert footer_of(app) == "This run is over: there is nothing to follow."
     app.recording.close()
