@@ -60,7 +60,7 @@ class Watching(Asking):
         ids = [info.run_id for info in self.recording.runs]
         here = ids.index(self.session.run.info.run_id) + 1
         keys = [shown(key, self.looks.ascii) for key in self.keys["palette"]]
-        self.status.note = f"run {here}/{len(ids)}, {keys[0]} lists them" if len(ids) > 1 else ""
+        self.status.notes = [f"run {here}/{len(ids)}", f"{keys[0]} lists runs"] if len(ids) > 1 else []
 
     def study(self) -> None:
         """Build the index, find the errors and, if wanted, analyse, without keeping anybody waiting."""
@@ -88,7 +88,9 @@ class Watching(Asking):
         self.scrubber.set_errors(message.errors)
         if message.findings is not None:
             self.session.set_findings(message.findings)
-        self.findings_panel.put(self.session.findings, complete=message.findings is not None)
+        elif self.analyse:
+            self.say("This run could not be analysed; what the runtime reported is shown.", error=True)
+        self.findings_panel.put(self.session.findings, complete=True)
         self.retitle()
         self.show()
 

@@ -26,7 +26,8 @@ class StatusLine(OneLine):
         super().__init__(id=id)
         self.session = session
         self.live = False
-        self.note = ""
+        self.notes: list[str] = []
+        """What stands before the time, and, if there is room, at the end."""
 
     def content(self, width: int) -> Text:
         """The line; see the class."""
@@ -51,12 +52,11 @@ class StatusLine(OneLine):
         out.append(
             "  ● LIVE" if self.live and not looks.ascii else "  * LIVE" if self.live else f"  {mark} REPLAY", style
         )
-        rest = [duration(event.t)]
+        rest = [*self.notes[:1], duration(event.t)]
         rest.append(info.mode if info.seed is None else f"{info.mode} seed {info.seed}")
         if info.engine != "stepscope":
             rest.append(info.engine)
-        if self.note:
-            rest.append(self.note)
+        rest += self.notes[1:]
         for text in rest:
             if out.cell_len + 2 + len(text) <= width:
                 out.append(f"  {plain(text, looks.ascii)}", "#8fa8c8")
