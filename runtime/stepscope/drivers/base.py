@@ -100,6 +100,8 @@ class Driver(ABC):
     async def invoke(self, inv: Invocation) -> None:
         """The whole life of an invocation: the coroutine of its task (PAR-5)."""
         kernel: Kernel = inv.kernel
+        if inv.task is None:  # an eager task runs before its maker has it
+            inv.task = asyncio.current_task()
         try:
             payload = kernel.start(inv)
             if inv.begun is not None:

@@ -114,14 +114,9 @@ class ControlledDriver(Driver):
         """See `Driver`."""
         this: Round = inv.round
         index = this.running.pop(inv, None)
-        for parked in self._parked.take_all(inv):  # of tasks that the handler left behind: refused by the fence
-            if parked.op is not None and parked.ticket is None:
-                try:
-                    inv.kernel.apply(inv, parked.op)
-                except WorkflowError as over:
-                    parked.answer(None, over)
-            elif parked.ticket is not None:
-                parked.answer(parked.ticket.result, parked.ticket.error)
+        self._refuse_parked(inv)
+        if inv in self._idle and not inv.cancelling:  # a timeout over an effect, say
+            self._mark(inv, "it went on by itself while it waited for its effects")
         self._idle.discard(inv)
         self._stopped.pop(inv, None)
         if index is not None:
@@ -132,6 +127,17 @@ class ControlledDriver(Driver):
             if not this.running and (this.failing or not this.ready):
                 this.finished = True
         self._changed(inv)
+
+    def _refuse_parked(self, inv: Invocation) -> None:
+        """The invocation has ended: what tasks it left behind wait for is refused by the fence (BAR-2)."""
+        for parked in self._parked.take_all(inv):
+            if parked.op is not None and parked.ticket is None:
+                try:
+                    inv.kernel.apply(inv, parked.op)
+                except WorkflowError as over:
+                    parked.answer(None, over)
+            elif parked.ticket is not None:
+                parked.answer(parked.ticket.result, parked.ticket.error)
 
     def _changed(self, inv: Invocation) -> None:
         """The invocation parked, waits for effects, or ended."""
@@ -357,9 +363,9 @@ class ControlledDriver(Driver):
         """Cancel and await the invocations of a failing superstep, one after another, each for a while (BAR-3)."""
         this.ready.clear()
         for inv in sorted(this.running, key=lambda inv: inv.id):
-            parked = self._parked.enabled(inv) is not None
-            if inv.cancelling and not parked:
+            if inv.cancelling and self._parked.enabled(inv) is None:
                 continue
+            others = False
             if not inv.cancelling:
                 if this.deadline is None:
                     this.deadline = self.loop.time() + self.options.cancel_grace
@@ -370,10 +376,10 @@ class ControlledDriver(Driver):
                 self._idle.discard(inv)
                 self._stopped[inv] = this.deadline
                 self.stop(inv)
-            elif self._late(inv) or not self._resume(inv):
-                parked = False
+            elif not self._late(inv) and self._resume(inv):
+                others = inv in self._parked  # another of its tasks is at a schedule point already
             if inv in this.running and (self._turn is inv or self._late(inv)):
-                await self._settle_in(inv)
+                await self._settle_in(inv, at_once=others)
             this.finished = not this.running
             return
         if this.running:
@@ -392,10 +398,12 @@ class ControlledDriver(Driver):
     def _late(self, inv: Invocation) -> bool:
         return self.loop.time() >= self._stopped[inv]
 
-    async def _settle_in(self, inv: Invocation) -> None:
+    async def _settle_in(self, inv: Invocation, *, at_once: bool) -> None:
         """Wait until it gives its turn back; abandon it when its grace is over."""
         if self._turn is inv and not self._late(inv):
             self._settled = self.loop.create_future()
+            if at_once:
+                self._changed(inv)
             timer = self.loop.call_at(self._stopped[inv], self._changed, inv)
             try:
                 await self._settled
@@ -420,5 +428,5 @@ class ControlledDriver(Driver):
 
     def _give_up_one(self, this: Round, inv: Invocation) -> None:
         self.abandon(inv)
-        self._parked.take_all(inv)
+        self._refuse_parked(inv)
         this.running.pop(inv, None)

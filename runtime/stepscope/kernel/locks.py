@@ -122,8 +122,7 @@ class Locks:
             lock = self._locks.get(key)
             if lock is None:
                 lock = self._locks[key] = _Lock()
-            others_first = lock.owner is None and lock.queue and lock is not granted
-            if others_first or (lock.owner is not None and lock.owner is not inv):
+            if self._others_first(lock, inv, granted) or (lock.owner is not None and lock.owner is not inv):
                 ticket.key = key
                 try:
                     self._enqueue(ticket)
@@ -135,6 +134,11 @@ class Locks:
             self._own(lock, ticket, key, waited=ticket.key == key)
         inv.holds += (record,)
         return True
+
+    @staticmethod
+    def _others_first(lock: _Lock, inv: Invocation, granted: _Lock | None) -> bool:
+        """Whether the key was let go a moment ago and others were waiting for it."""
+        return lock.owner is None and lock is not granted and any(waiter.inv is not inv for waiter in lock.queue)
 
     def _own(self, lock: _Lock, ticket: Ticket, key: str, waited: bool) -> None:
         inv = ticket.inv
@@ -153,7 +157,7 @@ class Locks:
 
     def _enqueue(self, ticket: Ticket) -> None:
         lock = self._locks[ticket.key]
-        owner = lock.owner or lock.queue[0].inv
+        owner = lock.owner or next(waiter.inv for waiter in lock.queue if waiter.inv is not ticket.inv)
         journal = self._journal
         if journal.on:
             journal.append(

@@ -36,12 +36,7 @@ def working() -> Workflow:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
 @pytest.mark.parametrize(
     "mode",
-    [
-        "concurrent",
-        pytest.param(
-            "deterministic", marks=pytest.mark.xfail(strict=True, reason="the handler's own task is taken for a child")
-        ),
-    ],
+    ["concurrent", "deterministic"],
 )
 async def test_a_loop_whose_tasks_start_eagerly(mode: Mode) -> None:
     plain = await ruled(working(), 1, mode=mode, seed=1)
@@ -98,10 +93,7 @@ async def test_children_that_only_wait_for_effects_do_not_mark_the_run(mode: Mod
 
 @pytest.mark.parametrize(
     "mode",
-    [
-        "concurrent",
-        pytest.param("deterministic", marks=pytest.mark.xfail(strict=True, reason="unmarked if no operation follows")),
-    ],
+    ["concurrent", "deterministic"],
 )
 def test_a_timeout_that_fires_over_an_effect_marks_a_deterministic_run(mode: Mode) -> None:
     """DET-1: what a clock decides is not repeatable, and is said not to be."""
