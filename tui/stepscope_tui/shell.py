@@ -151,7 +151,7 @@ class Shell(App[None]):
         """Do something with the run; what a damaged recording cannot tell is said."""
         try:
             act()
-        except WorkflowError as error:
+        except (WorkflowError, IndexError) as error:  # IndexError: it names an invocation or message that is not there
             self.say(str(error), error=True)
 
     def shown(self, sentence: str) -> None:

@@ -18,6 +18,7 @@ from stepscope_tui.widgets.lines import LineView, Motion, Rows
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
+    from stepscope_tracing.model import Message
 
 _LANE = 14
 _TIMES_FROM = 100
@@ -72,13 +73,16 @@ class MessageRows:
         """All messages of `run`, the input included."""
         self.run = run
         self.looks = looks
-        self.count = run.counts().messages + 1
+        last = run.previous(run.last + 1, kinds=("sent",))
+        self.count = 1 + (getattr(run.event(last), "message", 0) if last is not None else 0)
         self.digits = len(str(run.last))
         self.lane = _lane_width(run)
 
     def row(self, index: int) -> Text:
         """One message."""
-        message, looks = self.run.message(index), self.looks
+        message, looks = self._message(index), self.looks
+        if message is None:
+            return Text(f"m{index:<{self.digits}} is not in this recording", "#7d8590")
         source = plain(message.source, looks.ascii, self.lane) if message.source else "input"
         targets = [arc.executor for arc in message.deliveries]
         target = plain(targets[0], looks.ascii, self.lane) if targets else "-"
@@ -109,7 +113,9 @@ class MessageRows:
 
     def seq(self, index: int) -> int:
         """Where the message was sent; the input's delivery."""
-        message = self.run.message(index)
+        message = self._message(index)
+        if message is None:
+            return 1
         return message.sent or (message.deliveries[0].seq if message.deliveries else 1)
 
     def index(self, seq: int) -> int:
@@ -117,7 +123,15 @@ class MessageRows:
         return max(0, bisect_left(range(self.count), seq + 1, key=self._sent) - 1)
 
     def _sent(self, index: int) -> int:
-        return self.run.message(index).sent if index else 0
+        message = self._message(index) if index else None
+        return 0 if message is None else message.sent
+
+    def _message(self, index: int) -> Message | None:
+        """None for a number that another engine left out, and for what a damaged recording cannot tell."""
+        try:
+            return self.run.message(index)
+        except (IndexError, WorkflowError):
+            return None
 
 
 class EventsPanel(LineView):

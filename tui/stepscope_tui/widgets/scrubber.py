@@ -103,7 +103,14 @@ class Scrubber(OneLine):
 
     def _place_ticks(self, cells: int) -> None:
         session = self.session
-        made_for = (cells, session.run.info.run_id, session.run.last, tuple(session.bookmarks), id(session.findings), len(session.findings))
+        made_for = (
+            cells,
+            session.run.info.run_id,
+            session.run.last,
+            tuple(session.bookmarks),
+            id(session.findings),
+            len(session.findings),
+        )
         if made_for == self._made_for:
             return
         self._made_for = made_for
