@@ -17,7 +17,6 @@ from textual.binding import Binding, BindingType
 from stepscope.errors import WorkflowError
 from stepscope_tracing import Recording
 
-from .describe import size
 from .looks import Looks, Meaning
 from .safe import plain
 from .widgets.lines import LineView, ListRows, Motion
@@ -46,7 +45,7 @@ class RecordingRows:
         """`paths`: in the order shown."""
         self.paths = paths
         self.looks = looks
-        self.names = min(30, max((len(path.name) for path in paths), default=0))
+        self.names = min(28, max((len(path.name) for path in paths), default=0))
 
     @property
     def count(self) -> int:
@@ -68,14 +67,14 @@ class RecordingRows:
         if not runs:
             out.append("no run yet", looks.style("waiting"))
         else:
-            self._run(out, runs[-1], len(runs), path)
+            self._run(out, runs[-1], len(runs))
         return out
 
-    def _run(self, out: Text, newest: RunInfo, runs: int, path: Path) -> None:
+    def _run(self, out: Text, newest: RunInfo, runs: int) -> None:
         looks, meaning = self.looks, _STATUS[newest.status]
-        out.append(f"{plain(newest.workflow, looks.ascii, 16):<16} ")
-        out.append(f"{looks.glyph(meaning)} {newest.status:<12}", looks.style(meaning))
-        out.append(f"{newest.events:>8} events {size(path.stat().st_size):>9}  ")
+        out.append(f"{plain(newest.workflow, looks.ascii, 14):<14} ")
+        out.append(f"{looks.glyph(meaning)} {newest.status:<11}", looks.style(meaning))
+        out.append(f"{newest.events:>8} events  ")
         when = datetime.fromtimestamp(newest.started_unix_ns / 1e9).strftime("%Y-%m-%d %H:%M")
         out.append(when, "#8fa8c8")
         out.append(f"  {runs} runs" if runs > 1 else "", "#8fa8c8")
