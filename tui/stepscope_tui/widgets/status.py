@@ -15,7 +15,9 @@ from .oneline import OneLine
 if TYPE_CHECKING:
     from stepscope_tui.session import Session
 
-_STATUS = {"completed": "completed", "failed": "failed", "cancelled": "cancelled"}
+
+_WORDS_FROM = 76
+"""Columns from which "superstep" is written out."""
 
 
 class StatusLine(OneLine):
@@ -47,7 +49,8 @@ class StatusLine(OneLine):
             out.append(f" {looks.glyph('ok')} completed", looks.style("ok"))
         else:
             out.append(f" {status}", looks.style("waiting"))
-        out.append(f"  superstep {superstep}/{len(run.supersteps())}", "bold")
+        word = "superstep " if width >= _WORDS_FROM else "k"
+        out.append(f"  {word}{superstep}/{len(run.supersteps())}", "bold")
         out.append(f"  seq {seq}/{run.last}", "bold")
         out.append(
             "  ● LIVE" if self.live and not looks.ascii else "  * LIVE" if self.live else f"  {mark} REPLAY", style
