@@ -24,6 +24,6 @@ def _read(file: str) -> str | None:
         if path.is_file() and path.stat().st_size <= _MAX_BYTES:
             with tokenize.open(path) as source:
                 return source.read()
+        return "".join(linecache.getlines(file)) or None  # a notebook's cell or a doctest
     except (OSError, SyntaxError, ValueError):
         return None
-    return "".join(linecache.getlines(file)) or None  # a notebook's cell or a doctest
