@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 from . import schema
 from .errors import RecordingError, because
@@ -220,7 +221,7 @@ def open_reading(path: Path) -> Database:
 
 def _reach(path: Path) -> Database:
     """Connect so that the content can be read, also where nothing can be written beside the file."""
-    uri = path.absolute().as_uri()
+    uri = f"file://{quote_from_bytes(os.fsencode(path.absolute()))}"  # Path.as_uri imports when called: not at exit
     for attempt in (f"{uri}?mode=ro", f"{uri}?mode=ro&immutable=1"):
         connection = _connect(attempt, uri=True)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import PurePath
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...safe import safe
 from ..group import Teaching
 
 if TYPE_CHECKING:
@@ -76,11 +78,13 @@ def _run(script: str, source: bytes, args: tuple[str, ...], destination: Destina
 
 
 def _tell(destination: Destination) -> None:
-    from ..out import Out, count
-
+    """Said while the interpreter ends: nothing may be imported now, as an import that runs source text would make it
+    forget that it was interrupted, and end with another exit code than under ``python``.
+    """
     runs = destination.close()
-    Out(stderr=True).line(
-        f"stepscope: recorded {count(runs, 'run')}; open with: {destination.how_to_open}"
+    print(
+        f"stepscope: recorded {runs} {'run' if runs == 1 else 'runs'}; open with: {safe(destination.how_to_open)}"
         if runs
-        else "stepscope: the program ran no workflow, so there is nothing recorded."
+        else "stepscope: the program ran no workflow, so there is nothing recorded.",
+        file=sys.stderr,
     )
