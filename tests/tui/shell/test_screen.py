@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 
 from stepscope.events import AnyEvent
 from stepscope_tui.app import DebuggerApp
-from stepscope_tui.widgets.lines import LineView
 from support.pty_driver import Terminal
 from support.random_streams import long_stream, streams
 from support.recorded import record
-from support.screen import lines_of
+from support.screen import lines_of, said_by
 from support.streams import Stream, live
 
 FULL = os.environ.get("STEPSCOPE_FULL") == "1"
@@ -59,30 +58,16 @@ async def both_ways(events: list[AnyEvent], panel: str, size: tuple[int, int]) -
             for seq in range(1, min(last, 60) + 1):
                 app.session.goto(seq)
                 app.show()
-                shown[seq] = shown_by(app)
+                shown[seq] = said_by(app)
             for seq in reversed(shown):
                 app.session.goto(seq)
                 app.show()
-                assert shown_by(app) == shown[seq], seq
+                assert said_by(app) == shown[seq], seq
             for seq in random.Random(last).sample(sorted(shown), min(10, len(shown))):
                 app.session.goto(seq)
                 app.show()
-                assert shown_by(app) == shown[seq], seq
+                assert said_by(app) == shown[seq], seq
         app.recording.close()
-
-
-def shown_by(app: DebuggerApp) -> dict[str, object]:
-    """What every panel says: a list's rows and cursor, wherever it is scrolled to; of others, what is painted."""
-    said: dict[str, object] = {"status": lines_of(app.status), "scrubber": lines_of(app.scrubber)}
-    for name in app.arrangement.visible():
-        panel = app.panels[name]
-        if not isinstance(panel, LineView):
-            said[name] = lines_of(panel)
-        elif name == "events":
-            said[name] = panel.cursor
-        else:
-            said[name] = panel.cursor, [panel.rows.row(row).plain for row in range(panel.rows.count)]
-    return said
 
 
 NASTY = "\x1b[31m\x1b]0;owned\x07\x9b2J[bold]b[/bold] \u202etxt.exe\u202c \u200b\u2066 \x00\x07\r\nnext e\u0301\u0300\u0301\u0302 日本語"
