@@ -117,12 +117,3 @@ def describe(op: Op) -> str:
             return "yield an output"
         case BeginEffect(name=name) | EndEffect(name=name):
             return f"effect {name}"
-
-
-def keys_of(op: Op) -> tuple[str, ...]:
-    """The state keys an operation touches."""
-    if isinstance(op, (Get, Set, Add, Update)):
-        return (op.key,)
-    if isinstance(op, Acquire):
-        return op.keys
-    return op.record.keys if isinstance(op, Release) else ()
