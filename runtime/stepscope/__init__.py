@@ -5,10 +5,12 @@ from .api.edges import Case, Default
 from .api.executor import Executor, FunctionExecutor, executor, handler
 from .api.validate import WorkflowWarning
 from .api.workflow import Workflow, WorkflowExecutor
+from .checkpoints.storage import CheckpointInfo, CheckpointStorage
 from .context import WorkflowContext
 from .drivers.session import WorkflowResult
 from .drivers.streaming import WorkflowEvent
 from .errors import (
+    CheckpointError,
     ConvergenceError,
     DeadlockError,
     DroppedMessageError,
@@ -25,6 +27,9 @@ from .statekey import StateKey, last
 
 __all__ = [
     "Case",
+    "CheckpointError",
+    "CheckpointInfo",
+    "CheckpointStorage",
     "ConvergenceError",
     "DeadlockError",
     "Default",

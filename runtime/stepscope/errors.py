@@ -80,6 +80,10 @@ class DroppedMessageError(WorkflowError):
     """A message had no route or no handler, in a strict run (ORD-8)."""
 
 
+class CheckpointError(WorkflowError):
+    """A checkpoint could not be written (BAR-6), read, or used by this workflow (BAR-4)."""
+
+
 _mixed: dict[type[WorkflowError], type[SuperstepError]] = {}
 
 
