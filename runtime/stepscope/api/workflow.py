@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
-from ..drivers.options import Mode, OnStall, RunOptions
+from ..drivers.options import Options, RunOptions
 from ..drivers.scope import run_child
 from ..drivers.session import Session, WorkflowResult
 from ..drivers.streaming import WorkflowEvent, stream_run
@@ -40,59 +40,26 @@ class Workflow:
         """Where the input goes."""
         return self.executors[self._plan.start]
 
-    async def run(
-        self,
-        message: Any = None,
-        *,
-        mode: Mode = "concurrent",
-        seed: int | None = None,
-        record: Record = None,
-        strict: bool = False,
-        max_concurrency: int | None = None,
-        stall_timeout: float = 60.0,
-        on_stall: OnStall = "report",
-        cancel_grace: float = 5.0,
-    ) -> WorkflowResult:
+    async def run(self, message: Any = None, *, record: Record = None, **options: Unpack[Options]) -> WorkflowResult:
         """Run to quiescence.
 
-        `mode` is "concurrent" (DET-2) or "deterministic", which repeats itself for a `seed`, None meaning 0 (DET-1).
-        `record` is a path, an observer, or several. `strict` makes dropped messages and starved fan-ins errors (ORD-8,
-        DLK-3). `max_concurrency` bounds the executors that run at once (PAR-1). An invocation that awaits something
-        outside the runtime for `stall_timeout` seconds in deterministic mode is reported; `on_stall` says what then.
-        Cancelled handlers get `cancel_grace` seconds to end (BAR-3).
+        `record` is a path, an observer, or several. The options, the same for `stream`, are `mode`, `seed` and the others
+        of `stepscope.drivers.options.Options`, where each is explained.
 
         Raises `SuperstepError` when a superstep fails (BAR-3), `ConvergenceError` (DLK-1), `StarvedFanInError` in a
         strict run, and `WorkflowError` for an input no handler takes or a recording that cannot be written.
         """
-        options = RunOptions(
-            mode=mode, seed=seed, strict=strict, max_concurrency=max_concurrency, stall_timeout=stall_timeout,
-            on_stall=on_stall, cancel_grace=cancel_grace,
-        )  # fmt: skip
-        return await Session(self._plan, message, options, observers_for(record)).run()
+        return await Session(self._plan, message, RunOptions.of(options), observers_for(record)).run()
 
     def stream(
-        self,
-        message: Any = None,
-        *,
-        mode: Mode = "concurrent",
-        seed: int | None = None,
-        record: Record = None,
-        strict: bool = False,
-        max_concurrency: int | None = None,
-        stall_timeout: float = 60.0,
-        on_stall: OnStall = "report",
-        cancel_grace: float = 5.0,
+        self, message: Any = None, *, record: Record = None, **options: Unpack[Options]
     ) -> AsyncGenerator[WorkflowEvent, None]:
         """Run, and give what happens while it does (BAR-7). Options and errors as in `run`.
 
         "superstep_completed" comes once the superstep is durable in the recording, and what follows comes after it.
         The last event is "run_completed", whose `data` is the `WorkflowResult`. Leaving the loop cancels the run.
         """
-        options = RunOptions(
-            mode=mode, seed=seed, strict=strict, max_concurrency=max_concurrency, stall_timeout=stall_timeout,
-            on_stall=on_stall, cancel_grace=cancel_grace,
-        )  # fmt: skip
-        return stream_run(self._plan, message, options, observers_for(record))
+        return stream_run(self._plan, message, RunOptions.of(options), observers_for(record))
 
     def __repr__(self) -> str:
         """For messages."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import warnings
 from collections.abc import Callable
-from typing import Any, Never, cast
+from typing import Any, Never, cast, get_type_hints
 
 import pytest
 
@@ -23,6 +24,7 @@ from stepscope import (
     executor,
     handler,
 )
+from stepscope.drivers.options import Options, RunOptions
 from support.workflows import Node, relay, swallow
 
 
@@ -290,6 +292,9 @@ def test_a_handler_without_a_message_type_is_refused_when_built() -> None:
         ({"on_stall": "wait"}, "on_stall 'wait' is not one of 'report', 'pass', 'fail'."),
         ({"seed": "x"}, "seed is a whole number, not 'x'."),
         ({"max_concurrency": 0}, "max_concurrency is a whole number from 1, or None for no limit, not 0."),
+        ({"stall_timeout": 0}, "stall_timeout is a number of seconds above 0, not 0."),
+        ({"stall_timeout": "1"}, "stall_timeout is a number of seconds above 0, not '1'."),
+        ({"cancel_grace": math.nan}, "cancel_grace is a number of seconds above 0, not nan."),
     ],
 )
 async def test_options_that_make_no_sense_are_refused(options: dict[str, Any], sentence: str) -> None:
@@ -297,3 +302,26 @@ async def test_options_that_make_no_sense_are_refused(options: dict[str, Any], s
     with pytest.raises(WorkflowError) as caught:
         await workflow.run(0, **options)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"stal_timeout": 1}, "a run has no option 'stal_timeout'; did you mean 'stall_timeout'?"),
+        ({"zzz": 1}, "a run has no option 'zzz'; there are mode, seed, strict, "),
+    ],
+)
+async def test_options_that_do_not_exist_are_refused(options: dict[str, Any], sentence: str) -> None:
+    workflow = WorkflowBuilder(Node("only", relay)).build()
+    with pytest.raises(TypeError) as ran:
+        await workflow.run(0, **options)
+    with pytest.raises(TypeError) as streamed:
+        workflow.stream(0, **options)
+    assert str(ran.value).startswith(sentence)
+    assert str(streamed.value) == str(ran.value)
+
+
+def test_what_a_caller_may_write_is_what_the_drivers_know() -> None:
+    known = {name: kind for name, kind in get_type_hints(RunOptions).items() if name != "drawn_seed"}
+    assert get_type_hints(Options) == known
+    assert list(get_type_hints(Options)) == list(known)
