@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutation:
-    """`tests` is a test file's name without ``test_`` and ``.py``, and an expression for ``-k``."""
+    """`tests` is the name, without ``test_`` and ``.py``, of a test file of the runtime, and an expression for ``-k``."""
 
     clause: str
     file: str
@@ -249,6 +249,10 @@ MUTATIONS = [
              ("model", "lock_programs and not many"), "who is refused a key keeps those it took before"),
     Mutation("ORD-8", "kernel/route.py", 'known = "is no executor of this workflow" if wanted is None', 'known = "has no edge" if wanted is None',
              ("drops", "addressed"), "a drop does not say that there is no such executor"),
+    Mutation("BAR-2", "drivers/session.py", "        journal.listen((), ())\n", "",
+             ("barrier", "after_the_run"), "what is asked after the run reaches observers that are closed"),
+    Mutation("STA-5", "kernel/locks.py", "if self._others_first(lock, inv, granted) or (", "if (",
+             ("locks_by_hand", "just_let_go"), "a key just let go is for whoever asks first"),
     # -- composition
     Mutation("SUB-1", "drivers/scope.py", "{inv.executor}/{inv.kernel.superstep}/{inv.position}/", "",
              ("holes", "sub_1"), "a sub-workflow draws the same numbers each time"),

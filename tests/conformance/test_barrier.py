@@ -14,7 +14,7 @@ from stepscope import StateKey, SuperstepOverError, WorkflowBuilder
 from stepscope.events import AnyEvent, Committed, EffectEnded, HandlerEnded, HandlerStarted, SuperstepCompleted
 from support.ruled import ruled, spin
 from support.watching import Watcher
-from support.workflows import Context, Node, Options, ThreadNode, alone, in_every_mode, relay, siblings
+from support.workflows import Act, Context, Node, Options, ThreadNode, alone, in_every_mode, relay, siblings
 
 
 @in_every_mode
@@ -193,6 +193,45 @@ async def test_BAR_2_neither_the_next_superstep_nor_the_end_of_the_run_lifts_the
     refused.append(await _refused(OPERATIONS["set"], kept[0]))
     assert refused == [True, True]
     assert len(seen.findings("escaped-task")) == 1
+
+
+async def _first_after_the_run(name: str, options: Options, act: Act, kept: list[Context]) -> None:
+    """Use a context for the first time when its run is over: it is refused, and no observer hears of it."""
+    watcher = Watcher()
+    seen = await ruled(siblings({"leaves": act}, state=KEYS), 0, watcher=watcher, **options)
+    (ctx,) = kept
+    before = list(watcher.events)
+    for _ in range(2):
+        assert await _refused(OPERATIONS[name], ctx)
+    assert watcher.events == before
+    assert not watcher.late, f"after the end came {[event.kind for event in watcher.late]}"
+    if seen.outcome is not None:
+        assert seen.result.state == UNTOUCHED
+        assert seen.findings("escaped-task") == []
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@in_every_mode
+async def test_BAR_2_what_is_first_asked_after_the_run_is_refused_and_reaches_no_observer(
+    name: str, options: Options
+) -> None:
+    kept: list[Context] = []
+
+    async def leaves(_: Any, ctx: Context) -> None:
+        kept.append(ctx)
+
+    await _first_after_the_run(name, options, leaves, kept)
+
+
+@in_every_mode
+async def test_BAR_2_nor_after_a_run_that_failed(options: Options) -> None:
+    kept: list[Context] = []
+
+    async def fails(_: Any, ctx: Context) -> None:
+        kept.append(ctx)
+        raise ValueError("of the test")
+
+    await _first_after_the_run("set", options, fails, kept)
 
 
 @in_every_mode

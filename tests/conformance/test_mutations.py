@@ -34,7 +34,9 @@ def _chosen() -> list[Mutation]:
 
 
 def _test_file(mutation: Mutation) -> Path:
-    return ROOT / "tests" / "conformance" / f"test_{mutation.tests[0]}.py"
+    name = f"test_{mutation.tests[0]}.py"
+    (found,) = (path for folder in ("conformance", "runtime") for path in (ROOT / "tests" / folder).rglob(name))
+    return found
 
 
 def test_every_clause_has_a_mutation() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stepscope import DeadlockError, StateKey
-from stepscope.events import LockReleased
+from stepscope.events import LockAcquired, LockReleased, LockWaiting, StateWritten
 from stepscope.kernel import Ticket
 from stepscope.kernel.model import HoldRecord
 from support.kernels import Hand
@@ -30,6 +30,10 @@ def waits(got: Any) -> Ticket:
     assert isinstance(got, Ticket)
     assert not got.done
     return got
+
+
+def owners_and_queues(hand: Hand) -> list[tuple[str, str, list[str]]]:
+    return [(key, owner.executor, [one.executor for one in queue]) for key, owner, queue in hand.kernel.table()]
 
 
 def test_ownership_changes_at_the_hand_over() -> None:
@@ -82,6 +86,51 @@ def test_plain_operations_in_a_row_are_served_together_and_a_hold_stops_them() -
     assert (b.result, c.result) == (1, 1)
     assert d.done
     assert not e.done
+
+
+def test_a_key_just_let_go_is_for_those_who_wait_for_it() -> None:
+    """a lets both go at once. b, who gets k0 and wants k1 too, does not overtake c, who has waited for k1 all along."""
+    hand = Hand.siblings("abc", LIVE)
+    first = entered(hand.hold("a", "k0", "k1"))
+    c = waits(hand.hold("c", "k1"))
+    b = waits(hand.hold("b", "k0", "k1"))
+    hand.release("a", first)
+    assert (c.done, b.done) == (True, False)
+    assert owners_and_queues(hand) == [("k0", "b", []), ("k1", "c", ["b"])]
+    asked = hand.of(LockWaiting)[-1]
+    assert (asked.executor, asked.key, asked.holder_executor, asked.queue) == ("b", "k1", "c", [hand.inv("c").id])
+    hand.release("c", entered(c.result))
+    assert b.done
+    assert [(one.executor, one.key, one.waited) for one in hand.of(LockAcquired)][2:] == [
+        ("b", "k0", True),
+        ("c", "k1", True),
+        ("b", "k1", True),
+    ]
+
+
+def test_a_key_just_let_go_is_for_plain_operations_that_wait_for_it_too() -> None:
+    hand = Hand.siblings("abc", LIVE)
+    first = entered(hand.hold("a", "k0", "k1"))
+    c = waits(hand.update("c", "k1", increment))
+    b = waits(hand.hold("b", "k0", "k1"))
+    hand.release("a", first)
+    assert (c.result, b.done) == (1, True)
+    assert owners_and_queues(hand) == [("k0", "b", []), ("k1", "b", [])]
+    (written,) = hand.of(StateWritten)
+    (acquired,) = (one for one in hand.of(LockAcquired) if (one.executor, one.key) == ("b", "k1"))
+    assert written.seq < acquired.seq
+
+
+def test_a_key_just_let_go_that_only_tasks_of_its_own_wait_for_is_taken_at_once() -> None:
+    """b waits twice: for k0 and k1 in one hold, and for k1 with another task. Nobody is overtaken."""
+    hand = Hand.siblings("ab", LIVE)
+    first = entered(hand.hold("a", "k0", "k1"))
+    two = waits(hand.hold("b", "k1"))
+    one = waits(hand.hold("b", "k0", "k1"))
+    hand.release("a", first)
+    assert (one.done, two.done) == (True, True)
+    assert len(hand.of(LockWaiting)) == 2
+    assert owners_and_queues(hand) == [("k0", "b", []), ("k1", "b", [])]
 
 
 def test_a_second_task_of_the_new_owner_enters_with_it() -> None:
