@@ -5,7 +5,7 @@ from .api.edges import Case, Default
 from .api.executor import Executor, FunctionExecutor, executor, handler
 from .api.validate import WorkflowWarning
 from .api.workflow import Workflow, WorkflowExecutor
-from .checkpoints.storage import CheckpointInfo, CheckpointStorage
+from .checkpoints.storage import CheckpointInfo, CheckpointStorage, InMemoryCheckpointStorage
 from .context import WorkflowContext
 from .drivers.session import WorkflowResult
 from .drivers.streaming import WorkflowEvent
@@ -37,6 +37,7 @@ __all__ = [
     "Executor",
     "Finding",
     "FunctionExecutor",
+    "InMemoryCheckpointStorage",
     "StarvedFanInError",
     "StateConflictError",
     "StateKey",
