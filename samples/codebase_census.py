@@ -32,9 +32,9 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Never
+from typing import Never
 
-from stepscope import Executor, StateKey, Workflow, WorkflowBuilder, WorkflowContext, handler
+from stepscope import Executor, StateKey, SyncWorkflowContext, Workflow, WorkflowBuilder, WorkflowContext, handler
 
 WORKERS = 8
 ROUNDS = 8
@@ -205,7 +205,7 @@ class Lister(Counted):
         self.tests = tests
 
     @handler
-    def look(self, folder: str | None, ctx: WorkflowContext[Package | Todo | Over]) -> None:
+    def look(self, folder: str | None, ctx: SyncWorkflowContext[Package | Todo | Over]) -> None:
         self.tally.deliveries += 1
         packages = packages_of(folder or stdlib(), tests=self.tests)
         packages.sort(key=lambda package: (-len(package.files), package.name))  # the long ones first
@@ -230,7 +230,7 @@ class Worker(Counted):
     packages = 0
 
     @handler
-    def count(self, package: Package, ctx: WorkflowContext[Done]) -> None:
+    def count(self, package: Package, ctx: SyncWorkflowContext[Done]) -> None:
         self.tally.deliveries += 1
         part = count_package(package)
         for name in TOTALS:
@@ -238,15 +238,15 @@ class Worker(Counted):
         self.tally.writes += len(TOTALS)
         with ctx.state.hold("imported", "longest"):
             self.tally.locks += 2
-            imported: Any = ctx.state.get("imported", {})
-            longest: Any = ctx.state.get("longest", [])
+            imported = ctx.state.get("imported", {})
+            longest = ctx.state.get("longest", [])
             ctx.state.set("imported", merged(imported, part.imported))
             ctx.state.set("longest", top(longest + part.longest))
             self.tally.writes += 2
         self.packages += 1
 
     @handler
-    def finish(self, over: Over, ctx: WorkflowContext[Done]) -> None:
+    def finish(self, over: Over, ctx: SyncWorkflowContext[Done]) -> None:
         self.tally.deliveries += 1
         ctx.send_message(Done(self.id, self.packages))
 

@@ -22,7 +22,7 @@ import asyncio
 import time
 from typing import Never
 
-from stepscope import Executor, Workflow, WorkflowBuilder, WorkflowContext, handler
+from stepscope import Executor, SyncWorkflowContext, Workflow, WorkflowBuilder, WorkflowContext, handler
 
 SECONDS = 0.2
 
@@ -53,7 +53,7 @@ class ThreadWorker(Executor):
     """The cure: a `def` handler runs in a thread of its own."""
 
     @handler
-    def work(self, seconds: float, ctx: WorkflowContext[Never, str]) -> None:
+    def work(self, seconds: float, ctx: SyncWorkflowContext[Never, str]) -> None:
         time.sleep(seconds)
         ctx.yield_output(self.id)
 

@@ -6,7 +6,7 @@ from .api.executor import Executor, FunctionExecutor, executor, handler
 from .api.validate import WorkflowWarning
 from .api.workflow import Workflow, WorkflowExecutor
 from .checkpoints.storage import CheckpointInfo, CheckpointStorage, InMemoryCheckpointStorage
-from .context import WorkflowContext
+from .context import SyncWorkflowContext, WorkflowContext
 from .drivers.session import WorkflowResult
 from .drivers.streaming import WorkflowEvent
 from .errors import (
@@ -44,6 +44,7 @@ __all__ = [
     "StateUsageError",
     "SuperstepError",
     "SuperstepOverError",
+    "SyncWorkflowContext",
     "UnstorableValueError",
     "Workflow",
     "WorkflowBuilder",

@@ -20,6 +20,7 @@ from support.workflows import (
     Node,
     Options,
     Seen,
+    ThreadContext,
     ThreadNode,
     build,
     in_every_mode,
@@ -116,7 +117,7 @@ async def test_dlk_2_in_sync_handlers(size: int) -> None:
     meeting = asyncio.Barrier(size)
     loop = asyncio.get_running_loop()
 
-    def act(_: Any, ctx: Context) -> None:
+    def act(_: Any, ctx: ThreadContext) -> None:
         number = int(ctx.executor_id[1:])
         with ctx.state.hold(f"k{number}"):
             asyncio.run_coroutine_threadsafe(meeting.wait(), loop).result(5)

@@ -10,7 +10,19 @@ import pytest
 from stepscope import DeadlockError, StateKey
 from stepscope.events import LockReleased, Sent, StateRead, StateWritten
 from support.holds import LIVE, Stage, increment
-from support.workflows import CONCURRENT, Context, Log, Options, Seen, ThreadNode, alone, in_every_mode, siblings, watch
+from support.workflows import (
+    CONCURRENT,
+    Context,
+    Log,
+    Options,
+    Seen,
+    ThreadContext,
+    ThreadNode,
+    alone,
+    in_every_mode,
+    siblings,
+    watch,
+)
 
 KEYS = [*LIVE, StateKey("sum", initial=0, reducer=lambda old, new: old + new)]
 
@@ -242,7 +254,7 @@ async def test_sta_6_a_child_tasks_writes_in_the_block_are_undone_too(options: O
 
 @in_every_mode
 async def test_sta_6_sync_handlers(options: Options) -> None:
-    def act(_: Any, ctx: Context) -> None:
+    def act(_: Any, ctx: ThreadContext) -> None:
         with pytest.raises(Bang), ctx.state.hold("key"):
             ctx.state.set("key", 1)
             with ctx.state.hold("other"):

@@ -18,6 +18,7 @@ from support.workflows import (
     Log,
     Node,
     Options,
+    ThreadContext,
     ThreadNode,
     alone,
     full,
@@ -51,10 +52,10 @@ async def test_sta_5_a_read_modify_write_in_a_hold_loses_nothing(options: Option
                 await ctx.state.set("key", value + 1)
             await jitter()
 
-    def act_in_thread(_: Any, ctx: Context) -> None:
+    def act_in_thread(_: Any, ctx: ThreadContext) -> None:
         for _ in range(4):
             with ctx.state.hold("key"):
-                value: Any = ctx.state.get("key")
+                value = ctx.state.get("key")
                 jitter.thread()
                 ctx.state.set("key", value + 1)
 
@@ -305,7 +306,7 @@ async def test_sta_5_a_hold_of_nothing_or_of_what_is_no_key_is_refused() -> None
             with pytest.raises(StateUsageError, match="'only'"):
                 async with ctx.state.hold(*keys):
                     pass
-        with pytest.raises(StateUsageError, match="async with"), ctx.state.hold("key"):
+        with pytest.raises(StateUsageError, match="async with"), ctx.state.hold("key"):  # type: ignore[misc]
             pass
 
     seen = await watch(alone(act, state=LIVE))
@@ -330,7 +331,7 @@ async def test_sta_5_random_holds_never_overlap(seed: int) -> None:
                     await jitter()
             await ctx.state.get(names[number % 3])
 
-    def act_in_thread(_: Any, ctx: Context) -> None:
+    def act_in_thread(_: Any, ctx: ThreadContext) -> None:
         for number in range(6):
             with ctx.state.hold(names[number % 3], names[(seed + number) % 3]):
                 ctx.state.update(names[number % 3], increment)

@@ -259,7 +259,7 @@ async def test_par_2_the_programs_context_variables_reach_the_thread(options: Op
 async def test_par_2_async_with_is_not_for_sync_handlers_nor_with_for_async_ones() -> None:
     async def act(_: Any, ctx: Context) -> None:
         with pytest.raises(StateUsageError, match="async with"):
-            ctx.state.hold("key").__enter__()
+            ctx.state.hold("key").__enter__()  # type: ignore[misc]
 
     assert (await watch(alone(act, state=LIVE))).error is None
 

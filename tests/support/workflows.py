@@ -18,6 +18,7 @@ from stepscope import (
     Executor,
     Finding,
     StateKey,
+    SyncWorkflowContext,
     Workflow,
     WorkflowBuilder,
     WorkflowContext,
@@ -28,10 +29,11 @@ from stepscope.events import AnyEvent, Event, HandlerStarted, RunStarted
 from stepscope.observe import ALL
 
 Context: TypeAlias = WorkflowContext[Any, Any]
+ThreadContext: TypeAlias = SyncWorkflowContext[Any, Any]
 Act: TypeAlias = Callable[[Any, Context], Awaitable[None]]
 """What an executor does with a message, as an async handler."""
-ThreadAct: TypeAlias = Callable[[Any, Context], None]
-"""The same, as a sync handler."""
+ThreadAct: TypeAlias = Callable[[Any, Any], None]
+"""The same, as a sync handler: annotated with either context."""
 Options: TypeAlias = dict[str, Any]
 """Keyword arguments of `Workflow.run`."""
 E = TypeVar("E", bound=Event)
@@ -76,7 +78,7 @@ class ThreadNode(Executor):
         self.act = act
 
     @handler
-    def handle(self, message: object, ctx: WorkflowContext[Any, Any]) -> None:
+    def handle(self, message: object, ctx: ThreadContext) -> None:
         self.act(message, ctx)
 
 

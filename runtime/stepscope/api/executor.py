@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
 
+from ..context import SyncWorkflowContext
 from ..errors import WorkflowError
 from ..events import HandlerInfo
 from .matching import chooser, name_of, uncheckable
@@ -69,6 +70,10 @@ class HandlerSpec:
         self.call: Callable[[Any, Any], Any] = call if self.wants_context else lambda payload, _: call(payload)
         """Call the handler with a payload and a context; gives a coroutine for an async one."""
         context = hints.get(parameters[1].name) if self.wants_context else None
+        if self.runs == "task" and SyncWorkflowContext in (context, get_origin(context)):
+            raise WorkflowError(
+                f"{where} is async, and a SyncWorkflowContext is what a plain `def` gets; annotate it with WorkflowContext."
+            )
         args = get_args(context) if get_origin(context) is not None else ()
         self.sends: Any = args[0] if args else Any
         self.outputs: Any = args[1] if len(args) > 1 else Any
@@ -103,7 +108,8 @@ def handler(function: F) -> F:
     """Make a method of an `Executor` the handler of the messages its first parameter is annotated with.
 
     ``async def`` runs as an asyncio task (PAR-5), ``def`` in a worker thread (PAR-2). The second parameter, if any,
-    is a `WorkflowContext`.
+    is a `WorkflowContext`, or in a ``def`` handler a `SyncWorkflowContext`: annotated so, its calls have the types that
+    they have.
     """
     setattr(function, _MARK, _locals_around(function))
     return function
@@ -195,7 +201,7 @@ def executor(*, id: str | None = None) -> Callable[[Callable[..., Any]], Functio
 def executor(function: Callable[..., Any] | None = None, /, *, id: str | None = None) -> Any:
     """Make a function an executor: ``@executor`` or ``@executor(id="review")``.
 
-    The first parameter is annotated with the message type, the second, if any, is a `WorkflowContext`.
+    The first parameter is annotated with the message type, the second, if any, as one of a `handler` is.
     """
     if function is not None:
         if not callable(function):

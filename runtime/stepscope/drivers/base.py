@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..context import WorkflowContext
+from ..context import SyncWorkflowContext, WorkflowContext
 from ..errors import WorkflowError
 from ..journal import Journal
 from ..kernel import Inboxes, Invocation, Kernel
@@ -111,7 +111,9 @@ class Driver(ABC):
             if spec.runs == "task":
                 await spec.call(payload, WorkflowContext(self, inv, spec.code))
             elif spec.runs == "thread":
-                await self._in_thread(inv, lambda: spec.call(payload, WorkflowContext(self._threads, inv, spec.code)))
+                await self._in_thread(
+                    inv, lambda: spec.call(payload, SyncWorkflowContext(self._threads, inv, spec.code))
+                )
             else:
                 await spec.host(self, inv, payload)
         except asyncio.CancelledError:
