@@ -66,6 +66,14 @@ class DeadlockError(WorkflowError):
     cycle: tuple[tuple[str, str, str], ...]
 
 
+class HandlerTimeoutError(WorkflowError):
+    """A handler took longer than its `timeout` (PAR-4)."""
+
+    executor: str
+    seconds: float
+    waiting_for: str
+
+
 class ConvergenceError(WorkflowError):
     """The run was not quiescent after `max_supersteps` (DLK-1)."""
 

@@ -22,13 +22,14 @@ EdgeKind: TypeAlias = Literal["single", "fan-out", "fan-in", "switch-case", "mul
 
 
 class HandlerInfo(msgspec.Struct, array_like=True, frozen=True):
-    """A handler of an executor: its message type, and where its source is."""
+    """A handler of an executor: its message type, where its source is, and its own `timeout` in seconds, if any."""
 
     name: str
     message_type: str
     file: str
     line: int
     runs: Literal["task", "thread", "workflow"]
+    timeout: float | None = None
 
 
 class ExecutorInfo(msgspec.Struct, array_like=True, frozen=True):
@@ -312,6 +313,20 @@ class EffectEnded(Event, tag="effect-ended", frozen=True):
     error: ErrorInfo | None = None
 
 
+class TimedOut(Event, tag="timed-out", frozen=True):
+    """A handler has taken its `timeout` of `seconds`: from here it is being cancelled, and ends as a failure (PAR-4).
+
+    `waiting_for` says what it waited for.
+    """
+
+    kind: ClassVar[str] = "timed-out"
+
+    inv: int
+    executor: str
+    seconds: float
+    waiting_for: str
+
+
 class OutputYielded(Event, tag="output", frozen=True):
     """`yield_output`; provisional until the superstep commits (BAR-7). `number` counts the executor's, from 0."""
 
@@ -377,7 +392,7 @@ class Found(Event, tag="finding", frozen=True):
 AnyEvent: TypeAlias = (
     RunStarted | RunEnded | SuperstepStarted | SuperstepCompleted | SuperstepFailed | Delivered | HandlerStarted
     | HandlerEnded | Sent | Routed | Dropped | StateRead | StateWritten | LockWaiting | LockAcquired | LockReleased
-    | EffectStarted | EffectEnded | OutputYielded | BarrierArrived | Committed | Found
+    | EffectStarted | EffectEnded | OutputYielded | BarrierArrived | Committed | Found | TimedOut
 )  # fmt: skip
 """The union to decode with: ``msgspec.msgpack.Decoder(list[AnyEvent], dec_hook=...)``."""
 

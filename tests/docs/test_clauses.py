@@ -12,11 +12,13 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 import stepscope
 from stepscope import Workflow, WorkflowBuilder, WorkflowContext, executor
+from stepscope.drivers.options import Options
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "runtime" / "stepscope"
@@ -40,7 +42,7 @@ def reports(kind: str) -> bool:
 
 def option(name: str) -> bool:
     """Whether `Workflow.run` takes it."""
-    return name in inspect.signature(Workflow.run).parameters
+    return name in {*inspect.signature(Workflow.run).parameters, *get_type_hints(Options)}
 
 
 PENDING: dict[str, Callable[[], bool]] = {

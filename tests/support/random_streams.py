@@ -29,7 +29,7 @@ class _Driver:
         self.hosts: set[int] = set()
         self.acts: list[Callable[[int], None]] = [
             self._get, self._get, self._set, self._add, self._update, self._hold, self._hold, self._release, self._send,
-            self._send, self._output, self._effect, self._sub,
+            self._send, self._output, self._effect, self._time_out, self._sub,
         ]  # fmt: skip
 
     def superstep(self, acts: int) -> None:
@@ -97,6 +97,10 @@ class _Driver:
 
     def _effect(self, inv: int) -> None:
         self.stream.effect(inv, self.rng.choice(["now", "fetch"]), self.rng.choice(_VALUES))
+
+    def _time_out(self, inv: int) -> None:
+        if self.rng.random() < 0.1:
+            self.stream.time_out(inv, self.rng.choice([0.25, 1, 60.5]))
 
     def _sub(self, inv: int) -> None:
         if self.depth or inv in self.hosts or self.rng.random() < 0.8:

@@ -267,6 +267,11 @@ class Rules:
         inv.open_effects.remove(event.number)
         assert (event.result is None) == (event.error is not None)
 
+    def _timed_out(self, scope: _Scope, event: ev.TimedOut) -> None:
+        self._running(scope, event)
+        assert event.seconds > 0
+        assert event.waiting_for
+
     def _finding(self, scope: _Scope, event: ev.Found) -> None:
         assert event.message
         assert event.remedy

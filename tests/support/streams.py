@@ -43,6 +43,7 @@ from stepscope.events import (
     SuperstepCompleted,
     SuperstepFailed,
     SuperstepStarted,
+    TimedOut,
 )
 from stepscope.values import Value
 
@@ -299,6 +300,10 @@ class Stream:
         number = self._next_number(f"{inv}", 2) + 1
         self._emit(EffectStarted, inv, executor, number, name, 22)
         self._emit(EffectEnded, inv, executor, number, name, value(result))
+
+    def time_out(self, inv: int, seconds: float = 2.5) -> None:
+        """A handler has taken its timeout; what it does then is up to it."""
+        self._emit(TimedOut, inv, self.running[inv], seconds, "effect fetch")
 
     def found(self, kind: str, message: str, *, executors: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
         """The runtime reports something."""

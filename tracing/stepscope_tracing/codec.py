@@ -40,6 +40,7 @@ from stepscope.events import (
     SuperstepCompleted,
     SuperstepFailed,
     SuperstepStarted,
+    TimedOut,
 )
 from stepscope.values import Value
 
@@ -52,7 +53,7 @@ CODES: dict[type[Event], int] = {
     RunStarted: 1, RunEnded: 2, SuperstepStarted: 3, SuperstepCompleted: 4, SuperstepFailed: 5, Delivered: 6,
     HandlerStarted: 7, HandlerEnded: 8, Sent: 9, Routed: 10, Dropped: 11, StateRead: 12, StateWritten: 13,
     LockWaiting: 14, LockAcquired: 15, LockReleased: 16, EffectStarted: 17, EffectEnded: 18, OutputYielded: 19,
-    BarrierArrived: 20, Committed: 21, Found: 22,
+    BarrierArrived: 20, Committed: 21, Found: 22, TimedOut: 23,
 }  # fmt: skip
 RUN_BROKEN, HANDLER_BROKEN, EFFECT_BROKEN, UNDONE = 32, 33, 34, 35
 """Codes instead of the usual ones: a run, handler or effect that ended badly; a write that took one back."""

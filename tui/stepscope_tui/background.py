@@ -15,7 +15,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "state": ("state-read", "state-written", "committed"),
     "locks": ("lock-waiting", "lock-acquired", "lock-released"),
     "messages": ("sent", "routed", "dropped", "delivered"),
-    "handlers": ("handler-started", "handler-ended"),
+    "handlers": ("handler-started", "handler-ended", "timed-out"),
     "supersteps": ("superstep-started", "superstep-completed", "superstep-failed", "barrier-arrived", "committed"),
     "effects": ("effect-started", "effect-ended"),
 }

@@ -132,6 +132,8 @@ def what(event: ev.AnyEvent, looks: Looks) -> str:
         case ev.EffectEnded():
             result = f"failed: {_error(event.error, looks)}" if event.error else f"= {brief(event.result, looks)}"
             return f"effect {name(event.name)} {result}"
+        case ev.TimedOut():
+            return f"timeout after {event.seconds:g} s, waiting for {plain(event.waiting_for, looks.ascii, 200)}"
         case ev.OutputYielded():
             return f"output {brief(event.value, looks)}"
         case ev.BarrierArrived():

@@ -82,6 +82,7 @@ KINDS: dict[str, Meaning] = {
     "lock-released": "released",
     "effect-started": "effect",
     "effect-ended": "effect",
+    "timed-out": "waiting",
     "output": "output",
     "barrier-arrived": "arrived",
     "committed": "committed",

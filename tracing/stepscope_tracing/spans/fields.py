@@ -73,6 +73,8 @@ def _codec(field: str, hint: Any) -> tuple[Callable[[Any], Any] | None, Callable
         return None, bool, bool
     if hint is int:
         return ((lambda n: n or None) if field in _ZERO_IS_NOTHING else None), _integer, int
+    if hint is float:
+        return None, float, float
     if hint is Value:
         return text_of, value_of, _nothing
     if hint == list[int]:

@@ -40,6 +40,7 @@ _FAMILY: dict[type[ev.Event], Callable[[SpanTree, Any], None]] = {
     ev.EffectStarted: effects.started,
     ev.EffectEnded: effects.ended,
     ev.Found: findings.found,
+    ev.TimedOut: invocations.timed_out,
 }
 
 

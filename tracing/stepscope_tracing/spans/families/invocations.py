@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from opentelemetry.trace import Link, SpanKind
 
-from stepscope.events import Delivered, HandlerEnded, HandlerStarted
+from stepscope.events import Delivered, HandlerEnded, HandlerStarted, TimedOut
 from stepscope_tracing.spans import names
 from stepscope_tracing.spans.tree import Invocation, Scope, SpanTree
 
@@ -52,6 +52,11 @@ def started(tree: SpanTree, event: HandlerStarted) -> None:
         },
     )
     scope.open[invocation.span] = None
+
+
+def timed_out(tree: SpanTree, event: TimedOut) -> None:
+    """It has taken all its time: a span without length, as it is being cancelled from here."""
+    tree.point(event, names.span_name(names.TIMEOUT, event.executor), tree.parent_of(event))
 
 
 def ended(tree: SpanTree, event: HandlerEnded) -> None:
