@@ -5,6 +5,7 @@ from .api.edges import Case, Default
 from .api.executor import Executor, FunctionExecutor, executor, handler
 from .api.validate import WorkflowWarning
 from .api.workflow import Workflow, WorkflowExecutor
+from .checkpoints.sqlite import SQLiteCheckpointStorage
 from .checkpoints.storage import CheckpointInfo, CheckpointStorage, InMemoryCheckpointStorage
 from .context import SyncWorkflowContext, WorkflowContext
 from .drivers.session import WorkflowResult
@@ -40,6 +41,7 @@ __all__ = [
     "FunctionExecutor",
     "HandlerTimeoutError",
     "InMemoryCheckpointStorage",
+    "SQLiteCheckpointStorage",
     "StarvedFanInError",
     "StateConflictError",
     "StateKey",

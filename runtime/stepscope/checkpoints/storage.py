@@ -143,3 +143,7 @@ class InMemoryCheckpointStorage:
             for one in gone:
                 del self._kept[one]
         return len(gone)
+
+    def __repr__(self) -> str:
+        """For messages."""
+        return f"InMemoryCheckpointStorage() with {len(self._kept)} checkpoints"
