@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "open": "open",
     "info": "info",
     "check": "check",
+    "conformance": "conformance",
     "completion": "completion",
 }
 """Name of each command, in the order of the help, and its module in `commands`, which calls it `command`."""

@@ -101,3 +101,27 @@ class RunReport(_Shape):
     recording: str
     findings: int
     errors: list[RunError]
+
+
+class VectorShape(_Shape):
+    """What one vector of a clause said."""
+
+    id: str
+    outcome: Literal["holds", "violated", "unsupported"]
+    evidence: str
+
+
+class ClauseShape(_Shape):
+    """One clause of `ConformanceShape`."""
+
+    outcome: Literal["holds", "violated", "unsupported"]
+    evidence: str
+    vectors: list[VectorShape]
+
+
+class ConformanceShape(_Shape):
+    """``stepscope conformance --json``. `version` is the engine's."""
+
+    engine: str
+    version: str
+    clauses: dict[str, ClauseShape]

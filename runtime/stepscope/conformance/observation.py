@@ -1,0 +1,71 @@
+"""What is seen of one run of a vector: written by the stage and the adapter, judged by `judge`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from .vector import Kind
+
+
+class Report(BaseModel):
+    """An error or a report of the engine: what it is about, and its text as a person would read it."""
+
+    kind: Kind
+    text: str
+    fatal: bool = False
+
+    def names(self, name: str) -> bool:
+        """Whether the text names an executor or key, as a word of its own."""
+        return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", self.text) is not None
+
+
+class Happening(BaseModel):
+    """Something that happened, at its place in real order."""
+
+    what: Literal[
+        "begin", "end", "fail", "cancel", "arrive", "release", "note", "barrier", "missed", "called", "stopped"
+    ]
+    who: str = ""
+    label: str = ""
+    value: Any = None
+    superstep: int | None = None
+
+    def __str__(self) -> str:
+        """As the view "trace" shows it."""
+        return f"{self.what} {self.who}.{self.label}" if self.what in ("note", "called") else f"{self.what} {self.who}"
+
+
+class Ran(BaseModel):
+    """What the adapter says of a finished run. None is what the engine cannot say: its vectors are unsupported.
+
+    `error` is what ended the run; `reports` is everything else the engine reported on any channel that it
+    documents: events, warnings, log records from WARNING up. `terminals` are (executor, outcome) for each
+    handler that started. `streamed` lines read ``output v``, ``completed k``, ``failed k``.
+    """
+
+    outputs: list[Any] | None = None
+    state: dict[str, Any] | None = None
+    supersteps: int | None = None
+    digest: str | None = None
+    error: Report | None = None
+    reports: list[Report] = []
+    terminals: list[tuple[str, str]] | None = None
+    streamed: list[str] | None = None
+    replayed: Literal["identical", "diverged"] | None = None
+
+
+class Observation(BaseModel):
+    """All that is known of one run."""
+
+    run: str
+    trace: list[Happening] = []
+    ran: Ran = Ran()
+
+    @property
+    def reports(self) -> list[Report]:
+        """The error that ended the run, and the reports."""
+        error = self.ran.error
+        return [*([] if error is None else [error.model_copy(update={"fatal": True})]), *self.ran.reports]

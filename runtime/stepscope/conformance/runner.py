@@ -1,0 +1,139 @@
+"""Puts vectors through an engine: every run of every vector, the verdicts, and what they make of each clause."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from .adapter import Adapter, adapter_for
+from .interpret import Unsupported
+from .judge import Outcome, Verdict, judge
+from .observation import Observation, Ran, Report
+from .stage import Stage
+from .vector import CLAUSES, Run, Vector, vectors
+
+LEFT_BEHIND = 1.0
+"""Seconds that tasks a handler left behind get to end, once the run is over."""
+
+
+class VectorResult(BaseModel):
+    """The verdict on one vector."""
+
+    id: str
+    outcome: Outcome
+    evidence: str
+
+
+class ClauseResult(BaseModel):
+    """What the vectors make of one clause: violated if one is, unsupported if one is and none is violated."""
+
+    outcome: Outcome
+    evidence: str
+    vectors: list[VectorResult]
+
+
+class Conformance(BaseModel):
+    """What the suite says of one engine."""
+
+    engine: str
+    version: str
+    clauses: dict[str, ClauseResult]
+
+
+def run_suite(
+    engine: str = "stepscope",
+    chosen: Callable[[Vector], bool] = lambda vector: True,
+    progress: Callable[[Vector, Verdict], None] = lambda vector, verdict: None,
+) -> Conformance:
+    """Run the suite on an engine. Not from within an event loop. Raises `EngineMissing`."""
+    adapter, version = adapter_for(engine)
+    results: dict[str, list[VectorResult]] = {}
+    for vector in vectors():
+        if chosen(vector):
+            verdict = try_vector(adapter, vector)
+            progress(vector, verdict)
+            made = VectorResult(id=vector.id, outcome=verdict.outcome, evidence=verdict.evidence)
+            results.setdefault(vector.clause, []).append(made)
+    clauses = {clause: _clause(results[clause]) for clause in CLAUSES if clause in results}
+    return Conformance(engine=engine, version=version, clauses=clauses)
+
+
+def _clause(results: list[VectorResult]) -> ClauseResult:
+    for outcome in ("violated", "unsupported"):
+        if some := [one for one in results if one.outcome == outcome]:
+            rest = [one.id for one in results if one.outcome == "holds"]
+            also = f" ({', '.join(rest)}: as expected)" if rest else ""
+            evidence = "; ".join(f"{one.id}: {one.evidence}" for one in some) + also
+            return ClauseResult(outcome=some[0].outcome, evidence=evidence, vectors=results)
+    evidence = "; ".join(f"{one.id}: {one.evidence}" for one in results)
+    return ClauseResult(outcome="holds", evidence=evidence, vectors=results)
+
+
+def try_vector(adapter: Adapter, vector: Vector) -> Verdict:
+    """All runs of one vector, and the verdict."""
+    try:
+        observations = observe(adapter, vector)
+    except Unsupported as error:
+        return Verdict("unsupported", str(error))
+    return judge(vector, observations)
+
+
+def observe(adapter: Adapter, vector: Vector) -> list[Observation]:
+    """What is seen in all runs of a vector. Raises `Unsupported`."""
+    return [_run(adapter, vector, run) for one in vector.runs for run in one.each()]
+
+
+def _run(adapter: Adapter, vector: Vector, run: Run) -> Observation:
+    """One run on an event loop of its own. Raises `Unsupported`."""
+    stage = Stage(list(run.schedule), run.jitter)
+    director = threading.Thread(target=stage.play, name="schedule", daemon=True)
+    try:
+        ran = asyncio.run(_bounded(adapter, vector, run, stage, director))
+    finally:
+        stage.open_all()
+    if stage.unsupported:
+        raise Unsupported(stage.unsupported)
+    ran.reports = [*stage.reports, *ran.reports]
+    return Observation(run=run.name, trace=list(stage.trace), ran=ran)
+
+
+async def _bounded(adapter: Adapter, vector: Vector, run: Run, stage: Stage, director: threading.Thread) -> Ran:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(adapter.run(vector.program, vector.input, run, stage))
+
+    def stop() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
+            loop.call_soon_threadsafe(task.cancel)
+
+    stage.stop = stop
+    director.start()
+    done, _ = await asyncio.wait([task], timeout=vector.limit)
+    if not done:
+        stage.open_all()
+        task.cancel()
+        await asyncio.wait([task], timeout=LEFT_BEHIND)
+        return Ran(error=Report(kind="hung", text=f"the run had not ended after {vector.limit:g} s"))
+    ran = task.result()
+    await _after(stage.left, stage)
+    return ran
+
+
+async def _after(left: Sequence[asyncio.Task[Any]], stage: Stage) -> None:
+    """Wait for what handlers left behind: its notes are part of what is seen."""
+    if left:
+        await asyncio.wait(left, timeout=LEFT_BEHIND)
+        stage.open_all()
+        _, still = await asyncio.wait(left, timeout=LEFT_BEHIND)
+        for task in still:
+            task.cancel()
+
+
+def missing_clauses(found: Iterable[Vector]) -> list[str]:
+    """Clauses that no vector asks about."""
+    asked = {vector.clause for vector in found}
+    return [clause for clause in CLAUSES if clause not in asked]
