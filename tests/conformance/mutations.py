@@ -32,13 +32,13 @@ _LAST_WRITER = """                if len(by_rank) > 1:
 _SENDS = "sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()]"
 _ADMIT = """        effect = self._asked[0]
         if effect.task is not None and not effect.task.done():
-            await self._wait_for_news(None)
+            await self.turns.wait_for_news(None)
             return
         self._asked.popleft()
 """
 _ADMIT_AS_IT_COMES = """        effect = next((one for one in self._asked if one.task is None or one.task.done()), None)
         if effect is None:
-            await self._wait_for_news(None)
+            await self.turns.wait_for_news(None)
             return
         self._asked.remove(effect)
 """
@@ -232,7 +232,7 @@ MUTATIONS = [
     # -- more of the barrier, of turns and of draws
     Mutation("BAR-3", "kernel/kernel.py", "failed_at, self.superstep = self.superstep, self.superstep - 1",
              "failed_at = self.superstep", ("model", "do_what and not many"), "a failed superstep is counted"),
-    Mutation("DET-1", "drivers/controlled.py", "if asyncio.current_task() is not inv.task:", "if False:",
+    Mutation("DET-1", "drivers/parked.py", "if asyncio.current_task() is not inv.task:", "if False:",
              ("determinism", "child_tasks"), "operations of child tasks are not marked"),
     Mutation("DET-1", "drivers/options.py", 'return 0 if self.mode == "deterministic" else secrets.randbits(53)',
              "return secrets.randbits(53)", ("determinism", "no_seed"), "no seed is any seed"),
