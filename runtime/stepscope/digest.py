@@ -15,12 +15,12 @@ from .values import Value
 
 _encode = msgspec.msgpack.Encoder().encode
 
-MessageRow = tuple[str, str | None, Value]
-"""Source, addressed target or None, payload: in canonical order (ORD-2)."""
-StateRow = tuple[str, Value | None]
-"""Key and its new committed value, None for absent: in key order."""
-OutputRow = tuple[str, Value]
-"""Executor and output: in canonical order (ORD-6)."""
+MessageRow = tuple[str, str | None, bytes]
+"""Source, addressed target or None, payload in canonical form: in canonical order (ORD-2)."""
+StateRow = tuple[str, bytes | None]
+"""Key and its new committed value in canonical form, None for absent: in key order."""
+OutputRow = tuple[str, bytes]
+"""Executor and output in canonical form: in canonical order (ORD-6)."""
 
 
 class Digest:
@@ -28,26 +28,22 @@ class Digest:
 
     __slots__ = ("_chain",)
 
-    def __init__(self, start: str, payload: Value, initial: Iterable[StateRow]) -> None:
-        """Begin with the input, where it goes, and the initial state."""
+    def __init__(self, start: str, payload: Value, initial: Iterable[tuple[str, Value | None]]) -> None:
+        """Begin with the input, where it goes, and the initial state, in key order."""
         self._chain = b""
-        self.add(0, [("", start, payload)], initial, ())
+        state = [(key, None if value is None else value.canonical()) for key, value in initial]
+        self.add(0, [("", start, payload.canonical())], state, [])
 
     def add(
         self,
         superstep: int,
-        messages: Iterable[MessageRow],
-        state: Iterable[StateRow],
-        outputs: Iterable[OutputRow],
+        messages: list[MessageRow],
+        state: list[StateRow],
+        outputs: list[OutputRow],
     ) -> None:
         """Take a committed superstep in."""
-        record = (
-            superstep,
-            [(source, target, payload.canonical()) for source, target, payload in messages],
-            [(key, None if value is None else value.canonical()) for key, value in state],
-            [(executor, value.canonical()) for executor, value in outputs],
-        )
-        self._chain = hashlib.blake2b(self._chain + _encode(record), digest_size=16).digest()
+        record = _encode((superstep, messages, state, outputs))
+        self._chain = hashlib.blake2b(self._chain + record, digest_size=16).digest()
 
     def hex(self) -> str:
         """The digest so far."""
@@ -83,9 +79,9 @@ def digest_of_events(events: Iterable[AnyEvent]) -> str:
             outputs.sort(key=lambda e: (ranks[e.executor], e.number))
             digest.add(
                 event.superstep,
-                [(e.executor, e.target, e.payload) for e in sent],
-                [(change.key, change.new) for change in event.changes],
-                [(e.executor, e.value) for e in outputs],
+                [(e.executor, e.target, e.payload.canonical()) for e in sent],
+                [(change.key, None if change.new is None else change.new.canonical()) for change in event.changes],
+                [(e.executor, e.value.canonical()) for e in outputs],
             )
             sent, outputs = [], []
     if digest is None:

@@ -35,36 +35,61 @@ def uncheckable(annotation: Any) -> str:
 
 def takes(annotation: Any, value: Any) -> bool:
     """Whether `value` is one of the message type `annotation`, looking inside containers."""
+    return test_of(annotation)(value)
+
+
+def test_of(annotation: Any) -> Callable[[Any], bool]:
+    """The question `takes` asks, worked out once for a message type, as it is asked of every delivery.
+
+    Raises `TypeError` when it is asked, for a type that no value can be checked against.
+    """
     annotation = unwrapped(annotation)
     if annotation is Any or annotation is object or isinstance(annotation, TypeVar):
-        return True
+        return lambda value: True
     if annotation is None or annotation is type(None):
-        return value is None
+        return lambda value: value is None
     origin = get_origin(annotation)
     if origin is None:
-        if annotation is float:
-            return isinstance(value, (float, int)) and not isinstance(value, bool)
-        if annotation is int:
-            return isinstance(value, int) and not isinstance(value, bool)
-        if is_typeddict(annotation):
-            return isinstance(value, dict) and annotation.__required_keys__ <= value.keys()
-        return isinstance(annotation, type) and isinstance(value, annotation)
+        return _test_of_class(annotation)
     args = get_args(annotation)
     if origin is Union or origin is types.UnionType:
-        return any(takes(arg, value) for arg in args)
+        parts = [test_of(arg) for arg in args]
+        return lambda value: any(part(value) for part in parts)
     if origin is Literal:
-        return any(value == arg and type(value) is type(arg) for arg in args)
-    if not isinstance(value, origin):
-        return False
-    if origin is tuple:
-        if len(args) == 2 and args[1] is Ellipsis:
-            return all(takes(args[0], item) for item in value)
-        return len(args) == len(value) and all(map(takes, args, value))
-    if isinstance(value, dict):
-        return all(takes(args[0], key) and takes(args[1], item) for key, item in value.items())
-    if isinstance(value, Collection) and len(args) == 1:
-        return all(takes(args[0], item) for item in value)
-    return True
+        return lambda value: any(value == arg and type(value) is type(arg) for arg in args)
+    return _test_of_container(origin, args)
+
+
+def _test_of_class(annotation: Any) -> Callable[[Any], bool]:
+    if annotation is float:
+        return lambda value: isinstance(value, (float, int)) and not isinstance(value, bool)
+    if annotation is int:
+        return lambda value: type(value) is int or (isinstance(value, int) and not isinstance(value, bool))
+    if is_typeddict(annotation):
+        return lambda value: isinstance(value, dict) and annotation.__required_keys__ <= value.keys()
+    return lambda value: isinstance(annotation, type) and isinstance(value, annotation)
+
+
+def _test_of_container(origin: Any, args: tuple[Any, ...]) -> Callable[[Any], bool]:
+    if origin is tuple and not (len(args) == 2 and args[1] is Ellipsis):
+        places = [test_of(arg) for arg in args]
+        return lambda value: (
+            isinstance(value, tuple)
+            and len(places) == len(value)
+            and all(place(item) for place, item in zip(places, value, strict=True))
+        )
+    tests = [test_of(arg) for arg in args if arg is not Ellipsis]
+
+    def test(value: Any) -> bool:
+        if not isinstance(value, origin):
+            return False
+        if isinstance(value, dict) and len(tests) == 2:
+            return all(map(tests[0], value)) and all(map(tests[1], value.values()))
+        if isinstance(value, Collection) and len(tests) == 1:
+            return all(map(tests[0], value))
+        return True
+
+    return test
 
 
 _FAR = 1_000_000
@@ -123,6 +148,7 @@ def chooser(annotations: list[tuple[Any, Any]]) -> Callable[[Any], Any]:
         for annotation, _ in annotations
     )
     known: dict[type, Any] = {}
+    asked = [(test_of(annotation), annotation, one) for annotation, one in annotations]
 
     def choose(value: Any) -> Any:
         cls = type(value)
@@ -130,8 +156,8 @@ def chooser(annotations: list[tuple[Any, Any]]) -> Callable[[Any], Any]:
             return known[cls]
         best: Any = None
         nearest = 1 << 30
-        for annotation, one in annotations:
-            if takes(annotation, value):
+        for test, annotation, one in asked:
+            if test(value):
                 far = distance(annotation, value)
                 if far < nearest:
                     best, nearest = one, far

@@ -248,7 +248,7 @@ class Kernel:
         if not self.failures:
             try:
                 changes = self.state.prepare()
-                sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()]
+                sends = self._operations.sent()
                 routing = self._router.route(sends, self._buffers, explain=self.journal.on)
                 if self._strict and routing.drops:
                     raise self._dropped(routing.drops)
@@ -278,15 +278,15 @@ class Kernel:
         self._open = False
         names = self.names
         self.state.adopt(changes)
-        outputs = [(inv.executor, value) for inbox in self._inboxes for inv in inbox for value in inv.outputs or ()]
-        self.outputs.extend(value for _, value in outputs)
+        outputs = self._operations.yielded()
+        self.outputs.extend([value for _, _, value in outputs])
         self._buffers.update(routing.buffers)
         self._next = routing.inboxes
         self._digest.add(
             self.superstep,
-            [(names[message.source], message.target, message.payload) for message in sends],
-            [(change.key, change.new) for change in changes],
-            outputs,
+            [(names[message.source], message.target, message.payload.canonical()) for message in sends],
+            [(change.key, None if change.new is None else change.new.canonical()) for change in changes],
+            [(executor, value.canonical()) for _, executor, value in outputs],
         )
         journal = self.journal
         if journal.on:

@@ -7,6 +7,7 @@ becomes a ticket.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from ..errors import SuperstepOverError
@@ -19,6 +20,9 @@ from .ops import Acquire, Add, BeginEffect, EndEffect, Get, Op, Release, Send, S
 from .report import Reporter
 from .state import State
 
+_SOURCE = attrgetter("source")
+_RANK = itemgetter(0)
+
 
 class Operations:
     """Carries out the operations of one scope."""
@@ -30,8 +34,10 @@ class Operations:
         self.report = report
         self.locks = Locks(journal, scope, self._perform, report.deadlock)
         self.superstep = 0
-        self._sends: dict[int, int] = {}
-        self._yields: dict[int, int] = {}
+        self._sent: list[Message] = []
+        self._yielded: list[tuple[int, str, Value]] = []
+        self._send_numbers: dict[int, int] = {}
+        self._yield_numbers: dict[int, int] = {}
         self._apply: dict[type, Callable[[Invocation, Any], Any]] = {
             Send: self._send, Yield: self._yield, Get: self._get, Set: self._set, Add: self._add,
             Update: self._update, Acquire: self._acquire, Release: self._release,
@@ -39,10 +45,23 @@ class Operations:
         }  # fmt: skip
 
     def begin(self, superstep: int) -> None:
-        """A superstep begins: sends and outputs are counted anew."""
+        """A superstep begins: nothing is sent and nothing yielded yet."""
         self.superstep = self.locks.superstep = superstep
-        self._sends.clear()
-        self._yields.clear()
+        self._sent.clear()
+        self._yielded.clear()
+        self._send_numbers.clear()
+        self._yield_numbers.clear()
+
+    def sent(self) -> list[Message]:
+        """What was sent in this superstep, in canonical order (ORD-2).
+
+        An executor's own sends come in the order of their numbers (ORD-5), and the sort keeps it.
+        """
+        return sorted(self._sent, key=_SOURCE)
+
+    def yielded(self) -> list[tuple[int, str, Value]]:
+        """Rank, executor and value of this superstep's outputs, in canonical order (ORD-6)."""
+        return sorted(self._yielded, key=_RANK)
 
     def apply(self, inv: Invocation, op: Op) -> Any:
         """Perform an operation at the next place in the total order; a `Ticket` means that it has to wait.
@@ -71,14 +90,11 @@ class Operations:
 
     def _send(self, inv: Invocation, op: Send) -> None:
         rank = inv.rank
-        number = self._sends.get(rank, 0)
-        self._sends[rank] = number + 1
+        number = self._send_numbers.get(rank, 0)
+        self._send_numbers[rank] = number + 1
         journal = self.journal
         message = Message(journal.message(), rank, number, op.target, op.payload)
-        if inv.sends is None:
-            inv.sends = [message]
-        else:
-            inv.sends.append(message)
+        self._sent.append(message)
         if journal.on:
             journal.append(
                 Sent(
@@ -88,12 +104,9 @@ class Operations:
             )  # fmt: skip
 
     def _yield(self, inv: Invocation, op: Yield) -> None:
-        number = self._yields.get(inv.rank, 0)
-        self._yields[inv.rank] = number + 1
-        if inv.outputs is None:
-            inv.outputs = [op.value]
-        else:
-            inv.outputs.append(op.value)
+        number = self._yield_numbers.get(inv.rank, 0)
+        self._yield_numbers[inv.rank] = number + 1
+        self._yielded.append((inv.rank, inv.executor, op.value))
         journal = self.journal
         if journal.on:
             journal.append(
