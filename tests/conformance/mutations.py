@@ -29,7 +29,7 @@ _LAST_WRITER = """                if len(by_rank) > 1:
                     raise self._conflict(key, [by_rank[rank] for rank in sorted(by_rank)])
                 ((inv, new),) = by_rank.values()
 """
-_SENDS = "sends = [message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()]"
+_SENDS = "return sorted(self._sent, key=_SOURCE)"
 _ADMIT = """        effect = self._asked[0]
         if effect.task is not None and not effect.task.done():
             await self.turns.wait_for_news(None)
@@ -54,13 +54,11 @@ _ONE_EFFECT_AFTER_ANOTHER = """earlier = [one.task for some in self._effects.val
 
 MUTATIONS = [
     # -- ordering
-    Mutation("ORD-1", "kernel/kernel.py", _SENDS, _SENDS.replace("inv.sends or ()", "reversed(inv.sends or ())"),
+    Mutation("ORD-1", "kernel/operations.py", _SENDS, "return sorted(reversed(self._sent), key=_SOURCE)",
              ("ordering", "ord_1"), "messages of one source are turned round"),
     Mutation("ORD-1", "api/validate.py", "if count > 1]\n    if twice:", "if count > 9]\n    if twice:",
              ("ordering", "ord_1_a_second_edge"), "a second edge between the same two is let through"),
-    Mutation("ORD-2", "kernel/kernel.py", _SENDS,
-             "sends = sorted((message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()), "
-             "key=lambda message: message.id)",
+    Mutation("ORD-2", "kernel/operations.py", _SENDS, "return list(self._sent)",
              ("ordering", "ord_2"), "inboxes are in the order of time"),
     Mutation("ORD-3", "drivers/concurrent.py", "while ready and (limit is None or len(running) < limit):",
              "while ready and len(running) < (limit or 1):", ("ordering", "ord_3"), "one target after another"),
@@ -77,9 +75,7 @@ MUTATIONS = [
              "            if this.position[index] < len(this.inboxes[index]):\n"
              "                heapq.heappush(ready, index)\n",
              ("ordering", "ord_5"), "an executor handles its whole inbox at once"),
-    Mutation("ORD-6", "kernel/kernel.py",
-             "outputs = [(inv.executor, value) for inbox in self._inboxes for inv in inbox",
-             "outputs = [(inv.executor, value) for inbox in reversed(self._inboxes) for inv in inbox",
+    Mutation("ORD-6", "kernel/operations.py", "return sorted(self._yielded, key=_RANK)", "return list(self._yielded)",
              ("ordering", "ord_6"), "outputs are not in rank order"),
     Mutation("ORD-7", "kernel/route.py", "if any(len(parcel.messages) > 1 for parcel in parcels):", "if False:",
              ("fan_in", "ord_7"), "a group has the rank of the source that completed it"),
@@ -190,12 +186,10 @@ MUTATIONS = [
              'list(_tree(v, f"{path}{{…}}", depth) for v in value)',
              ("determinism", "set_as_a_value or hash_seed"), "sets are stored as they come"),
     Mutation("DET-2", "kernel/kernel.py",
-             "[(names[message.source], message.target, message.payload) for message in sends]",
-             "[(names[one.source], one.target, one.payload) for one in sorted(sends, key=lambda one: one.id)]",
+             "[(names[message.source], message.target, message.payload.canonical()) for message in sends]",
+             "[(names[m.source], m.target, m.payload.canonical()) for m in sorted(sends, key=lambda m: m.id)]",
              ("modes_agree", "DET_2"), "the digest has the order of time"),
-    Mutation("DET-2", "kernel/kernel.py", _SENDS,
-             "sends = sorted((message for inbox in self._inboxes for inv in inbox for message in inv.sends or ()), "
-             "key=lambda message: message.id)",
+    Mutation("DET-2", "kernel/operations.py", _SENDS, "return list(self._sent)",
              ("model", "do_what and not many"), "routing has the order of time"),
     Mutation("DET-3", "drivers/controlled.py", _ADMIT, _ADMIT_AS_IT_COMES,
              ("effects", "first_asked"), "results are admitted as they come"),

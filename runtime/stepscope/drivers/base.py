@@ -104,7 +104,7 @@ class Driver(ABC):
             inv.task = asyncio.current_task()
         try:
             payload = kernel.start(inv)
-            if inv.begun is not None:
+            if self.traced and inv.begun is not None:
                 for sink in self.journal.sinks:
                     sink.enter_handler(inv.begun)
             spec = inv.handler
@@ -139,7 +139,8 @@ class Driver(ABC):
     def _over(self, inv: Invocation) -> None:
         if self._effects:
             self._end_effects(inv)
-        self._untold.discard(inv)
+        if self._untold:
+            self._untold.discard(inv)
         self.ended(inv)
 
     def _end_effects(self, inv: Invocation) -> None:

@@ -100,7 +100,7 @@ class Reporter:
     def growing(self, plan: Plan, names: list[str], buffers: Buffers) -> None:
         """ORD-4: sources that fire unequally leave messages behind."""
         for group in plan.groups:
-            if group.id not in buffers:
+            if group.id not in buffers or not buffers[group.id].filled:
                 continue
             for source, held in zip(group.sources, buffers[group.id].queues, strict=True):
                 limit = self._grown.get((group.id, source), _GROWING)
