@@ -1,15 +1,10 @@
-"""The file behind `SQLiteCheckpointStorage`: its tables, its durability, and what it believes.
+"""The file behind `SQLiteCheckpointStorage`: opening it, its durability, and what failures are called.
 
 Durability. The journal is SQLite's rollback journal, truncated at each commit, with synchronous=EXTRA: a commit ends
 with a sync of the truncated journal. DELETE with FULL would not sync the removal of the journal, so that a power cut
 could take a commit back. WAL with FULL is as durable with one sync for a commit instead of five; but a byte that
 changes in a WAL silently takes back what was committed after it, the file alone is not the store, and reading makes
 files. Between two commits everything is in the one file here. A process that is killed loses nothing without syncs.
-
-Belief. SQLite does not notice most changes of a byte in its file, so each row carries a digest of itself (`guard`) and
-of its body, and the row of `store` digests which rows there are. These find damage; they are no signatures.
-
-Order is `position`, a counter: clocks go back.
 """
 
 from __future__ import annotations
@@ -17,86 +12,24 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote_from_bytes
 
-import msgspec
-
 from ..errors import CheckpointError
+from .sqlitetables import APPLICATION_ID, SCHEMA, TABLES, Contents, Damage
 from .storage import CheckpointInfo, of, superfluous, unknown
 
-APPLICATION_ID = 0x53544350
-"""In the file's header: the letters STCP."""
-SCHEMA = 1
-"""Version of the tables."""
 
-_TABLES = (
-    ("store", "CREATE TABLE store (one INTEGER PRIMARY KEY, newest INTEGER NOT NULL, kept INTEGER NOT NULL,"
-     " guards BLOB NOT NULL, guard BLOB NOT NULL)"),
-    ("checkpoints", "CREATE TABLE checkpoints (position INTEGER PRIMARY KEY, checkpoint_id TEXT NOT NULL UNIQUE,"
-     " workflow TEXT NOT NULL, run_id TEXT NOT NULL, superstep INTEGER NOT NULL, created_unix_ns INTEGER NOT NULL,"
-     " body_digest BLOB NOT NULL, guard BLOB NOT NULL)"),
-    ("bodies", "CREATE TABLE bodies (position INTEGER PRIMARY KEY, body BLOB NOT NULL)"),
-)  # fmt: skip
-_SELECT = (
-    "SELECT position, checkpoint_id, workflow, run_id, superstep, created_unix_ns, body_digest, guard FROM checkpoints"
-)
-_DIGEST_BYTES = 32
+def _text(data: bytes) -> str:
+    """What is no text is damage, which the digests find."""
+    return data.decode("utf-8", "replace")
 
 
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
-
-
-def _guard(*fields: Any) -> bytes:
-    """Digest of a row; MessagePack keeps types and lengths apart."""
-    return _digest(msgspec.msgpack.encode(fields))
-
-
-def _xor(a: bytes, b: bytes) -> bytes:
-    return (int.from_bytes(a) ^ int.from_bytes(b)).to_bytes(_DIGEST_BYTES)
-
-
-class _Row(msgspec.Struct):
-    """A row of `checkpoints`, whose guard is right."""
-
-    position: int
-    info: CheckpointInfo
-    body_digest: bytes
-    guard: bytes
-
-
-class _Damage(Exception):
-    """What is wrong with the content, as the end of a sentence."""
-
-
-def _checked(row: Sequence[Any]) -> _Row:
-    position, checkpoint_id, workflow, run_id, superstep, created, body_digest, guard = row
-    if _guard(*row[:-1]) != guard:
-        raise _Damage(f"what it tells of the checkpoint at position {position!r} does not match its digest")
-    return _Row(position, CheckpointInfo(checkpoint_id, workflow, run_id, superstep, created), body_digest, guard)
-
-
-class _Totals(msgspec.Struct):
-    """The row of `store`: which checkpoints there are."""
-
-    newest: int
-    """The last position given away."""
-    kept: int
-    guards: bytes
-    """All their guards, combined by exclusive or: what is added and removed needs no look at the others."""
-
-    def add(self, guard: bytes) -> None:
-        self.kept += 1
-        self.guards = _xor(self.guards, guard)
-
-    def remove(self, guard: bytes) -> None:
-        self.kept -= 1
-        self.guards = _xor(self.guards, guard)
+def _because(error: Exception) -> str:
+    """SQLite's reason, which may quote what a damaged file holds."""
+    return "".join(one if one.isprintable() else "?" for one in str(error))
 
 
 class StoreFile:
@@ -110,6 +43,7 @@ class StoreFile:
         self._synchronous = "EXTRA" if sync else "OFF"
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
+        self._made = False
         self._wrote = False
 
     # what the storage asks
@@ -119,17 +53,11 @@ class StoreFile:
         with self._speaking("save a checkpoint in"):
             connection = self._reach(create=True)
             assert connection is not None
-            with self._transaction(connection, "IMMEDIATE"):
-                self._create(connection)
-                totals = self._totals(connection)
-                self._remove(connection, totals, self._find(connection, info.checkpoint_id))
-                totals.newest += 1
-                fields = (totals.newest, *msgspec.structs.astuple(info), _digest(body))
-                guard = _guard(*fields)
-                totals.add(guard)
-                connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*fields, guard))
-                connection.execute("INSERT INTO bodies VALUES (?, ?)", (totals.newest, body))
-                self._put_totals(connection, totals)
+            with self._transaction(connection, write=True) as contents:
+                if not connection.execute("PRAGMA user_version").fetchone()[0]:
+                    contents.create()  # in the same transaction: of several processes, one does
+                contents.add(info, body)
+            self._made = True
 
     def load(self, checkpoint_id: str) -> tuple[CheckpointInfo, bytes]:
         """Exactly what was saved. Raises `CheckpointError`."""
@@ -139,13 +67,13 @@ class StoreFile:
                 raise CheckpointError(
                     f"there is no checkpoint {checkpoint_id!r}: nothing was ever saved in {self._name}."
                 )
-            with self._transaction(connection):
-                row = self._find(connection, checkpoint_id)
+            with self._transaction(connection) as contents:
+                row = contents.find(checkpoint_id)
                 if row is None:
-                    if any(one.info.checkpoint_id == checkpoint_id for one in self._rows(connection)):
-                        raise _Damage(f"its index has lost checkpoint {checkpoint_id!r}")
+                    if any(one.info.checkpoint_id == checkpoint_id for one in contents.rows()):
+                        raise Damage(f"its index has lost checkpoint {checkpoint_id!r}")
                     raise unknown(checkpoint_id, self._name)
-                return row.info, self._body(connection, row)
+                return row.info, contents.body(row)
 
     def infos(self) -> list[CheckpointInfo]:
         """All that is kept, oldest first. Raises `CheckpointError`."""
@@ -153,8 +81,8 @@ class StoreFile:
             connection = self._reach()
             if connection is None:
                 return []
-            with self._transaction(connection):
-                return [row.info for row in self._rows(connection)]
+            with self._transaction(connection) as contents:
+                return [row.info for row in contents.rows()]
 
     def delete(self, checkpoint_id: str) -> bool:
         """Remove a checkpoint; whether there was one. Raises `CheckpointError`."""
@@ -162,12 +90,10 @@ class StoreFile:
             connection = self._reach()
             if connection is None:
                 return False
-            with self._transaction(connection, "IMMEDIATE"):
-                row = self._find(connection, checkpoint_id)
+            with self._transaction(connection, write=True) as contents:
+                row = contents.find(checkpoint_id)
                 if row is not None:
-                    totals = self._totals(connection)
-                    self._remove(connection, totals, row)
-                    self._put_totals(connection, totals)
+                    contents.remove([row])
             return row is not None
 
     def prune(self, keep: int, workflow: str | None, run_id: str | None) -> int:
@@ -177,22 +103,19 @@ class StoreFile:
             connection = self._reach()
             if connection is None:
                 return 0
-            with self._transaction(connection, "IMMEDIATE"):
-                rows = {row.info.checkpoint_id: row for row in self._rows(connection)}
+            with self._transaction(connection, write=True) as contents:
+                rows = {row.info.checkpoint_id: row for row in contents.rows()}
                 gone = superfluous(of((row.info for row in rows.values()), workflow, run_id), keep)
-                totals = self._totals(connection)
-                for one in gone:
-                    self._remove(connection, totals, rows[one])
-                if gone:
-                    self._put_totals(connection, totals)
+                contents.remove(rows[one] for one in gone)
             return len(gone)
 
     def close(self) -> None:
         """Close the connection; a later use opens another."""
         connection, self._connection = self._connection, None
+        wrote, self._wrote, self._made = self._wrote, False, False
         if connection is not None:
             try:
-                if self._wrote:  # takes away the empty journal beside the file
+                if wrote:  # takes away the empty journal beside the file
                     connection.execute("PRAGMA busy_timeout = 0")
                     connection.execute("PRAGMA journal_mode = DELETE")
             except sqlite3.Error:
@@ -200,86 +123,38 @@ class StoreFile:
             finally:
                 connection.close()
 
-    # rows
-
-    def _find(self, connection: sqlite3.Connection, checkpoint_id: str) -> _Row | None:
-        found = connection.execute(f"{_SELECT} WHERE checkpoint_id = ?", (checkpoint_id,)).fetchone()
-        if found is None:
-            return None
-        row = _checked(found)
-        if row.info.checkpoint_id != checkpoint_id:
-            raise _Damage(f"its index gives checkpoint {row.info.checkpoint_id!r} for {checkpoint_id!r}")
-        return row
-
-    def _body(self, connection: sqlite3.Connection, row: _Row) -> bytes:
-        found = connection.execute("SELECT body FROM bodies WHERE position = ?", (row.position,)).fetchone()
-        if found is None or not isinstance(found[0], bytes) or _digest(found[0]) != row.body_digest:
-            raise _Damage(f"checkpoint {row.info.checkpoint_id!r} does not match its digest")
-        return found[0]
-
-    def _rows(self, connection: sqlite3.Connection) -> list[_Row]:
-        """Every row, in order, and not one more or less than were saved."""
-        totals = self._totals(connection)
-        found = _Totals(0, 0, bytes(_DIGEST_BYTES))
-        rows = []
-        for row in map(_checked, connection.execute(f"{_SELECT} NOT INDEXED ORDER BY position")):
-            if row.position <= found.newest:
-                raise _Damage("its checkpoints are out of order")
-            found.newest = row.position
-            found.add(row.guard)
-            rows.append(row)
-        if found.kept != totals.kept or found.guards != totals.guards or found.newest > totals.newest:
-            raise _Damage(f"it holds {found.kept} of the {totals.kept} checkpoints it should hold")
-        return rows
-
-    def _remove(self, connection: sqlite3.Connection, totals: _Totals, row: _Row | None) -> None:
-        if row is not None:
-            connection.execute("DELETE FROM checkpoints WHERE position = ?", (row.position,))
-            connection.execute("DELETE FROM bodies WHERE position = ?", (row.position,))
-            totals.remove(row.guard)
-
-    def _totals(self, connection: sqlite3.Connection) -> _Totals:
-        found = connection.execute("SELECT newest, kept, guards, guard FROM store WHERE one = 1").fetchone()
-        if found is None or _guard(*found[:-1]) != found[-1]:
-            raise _Damage("its table of contents does not match its digest")
-        return _Totals(*found[:-1])
-
-    def _put_totals(self, connection: sqlite3.Connection, totals: _Totals) -> None:
-        fields = msgspec.structs.astuple(totals)
-        connection.execute("INSERT OR REPLACE INTO store VALUES (1, ?, ?, ?, ?)", (*fields, _guard(*fields)))
-
     # the file
 
     def _reach(self, create: bool = False) -> sqlite3.Connection | None:
         """A connection to the store, or None where nothing has been saved yet."""
         identity = self._look(create)
         if self._connection is not None and identity != self._identity:
-            wrote, self._wrote = self._wrote, False
+            wrote = self._wrote
             self.close()
             if wrote and create:
                 raise CheckpointError(
                     f"{self._name} was removed or replaced while it was used: what was saved in it is gone; leave the "
                     f"file alone until the run is over."
                 )
-        if self._connection is None and (identity is not None or create):
-            connection = self._open(create)
-            try:
-                made = self._verify(connection)
-            except BaseException:
-                connection.close()
-                raise
-            if not made and not create:
-                connection.close()
-                return None
-            self._connection = connection
+        if identity is None and not create:
+            return None
+        if self._connection is None:
+            self._connection = self._open(create)
             self._identity = self._look(create) or (0, 0)
-        return self._connection
+        if not self._made:
+            try:
+                self._made = self._verify(self._connection)
+            except BaseException:
+                self.close()
+                raise
+        return self._connection if self._made or create else None
 
     def _open(self, create: bool) -> sqlite3.Connection:
         target = f"file://{quote_from_bytes(os.fsencode(self._path))}?mode={'rwc' if create else 'rw'}"
         connection = sqlite3.connect(
             target, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False, uri=True
         )
+        connection.text_factory = _text
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
@@ -327,28 +202,18 @@ class StoreFile:
                 f"{self._name} was written by a newer Stepscope (schema {version}, this one reads {SCHEMA}); upgrade "
                 f"stepscope to use it."
             )
-        if version != SCHEMA or sorted(tables) != sorted(_TABLES):
-            raise _Damage("its tables are not those of a checkpoint store")
+        if version != SCHEMA or sorted(tables) != sorted(TABLES):
+            raise Damage("its tables are not those of a checkpoint store")
         return True
 
-    def _create(self, connection: sqlite3.Connection) -> None:
-        """Make the tables of an empty file, in the transaction that is open: of several processes, one does."""
-        if connection.execute("PRAGMA user_version").fetchone()[0]:
-            return
-        for _, statement in _TABLES:
-            connection.execute(statement)
-        self._put_totals(connection, _Totals(0, 0, bytes(_DIGEST_BYTES)))
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA}")
-
     @contextmanager
-    def _transaction(self, connection: sqlite3.Connection, kind: str = "DEFERRED") -> Iterator[None]:
-        if kind == "IMMEDIATE" and not self._wrote:
+    def _transaction(self, connection: sqlite3.Connection, write: bool = False) -> Iterator[Contents]:
+        if write and not self._wrote:
             connection.execute("PRAGMA journal_mode = TRUNCATE")
             self._wrote = True
-        connection.execute(f"BEGIN {kind}")
+        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
-            yield
+            yield Contents(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -360,13 +225,15 @@ class StoreFile:
         """Turn every failure into one sentence."""
         try:
             yield
-        except _Damage as damage:
-            raise CheckpointError(f"{self._name} is damaged: {damage}{self._what_is_left()}.") from None
+        except Damage as damage:
+            raise self._damaged(str(damage)) from None
         except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
             raise  # not the file's fault
         except sqlite3.Error as error:
             raise self._sentence(error, doing) from None
-        except (OverflowError, UnicodeError) as error:
+        except UnicodeDecodeError as error:
+            raise self._damaged(_because(error)) from None
+        except (OverflowError, UnicodeEncodeError) as error:
             raise CheckpointError(f"cannot {doing} {self._name}: {error}.") from None
 
     def _sentence(self, error: sqlite3.Error, doing: str) -> CheckpointError:
@@ -382,27 +249,24 @@ class StoreFile:
         elif code.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
             why = "it cannot be opened here; look at the permissions of the file and of its folder"
         elif code.startswith(("SQLITE_IOERR", "SQLITE_TOOBIG", "SQLITE_NOMEM")):
-            why = str(error)
+            why = _because(error)
         else:
-            return CheckpointError(f"{self._name} is damaged: {error}{self._what_is_left()}.")
+            return self._damaged(_because(error))
         return CheckpointError(f"cannot {doing} {self._name}: {why}.")
 
-    def _what_is_left(self) -> str:
-        """The way out of a damaged store, as the end of a sentence."""
-        connection = self._connection
-        if connection is not None:
+    def _damaged(self, how: str) -> CheckpointError:
+        whole = None
+        if self._connection is not None:
             try:
-                with self._transaction(connection):
-                    for found in connection.execute(f"{_SELECT} NOT INDEXED ORDER BY position DESC"):
-                        try:
-                            row = _checked(found)
-                            self._body(connection, row)
-                        except _Damage:
-                            continue
-                        return (
-                            f"; the newest checkpoint in it that is whole is {row.info.checkpoint_id!r} of workflow "
-                            f"{row.info.workflow!r}, which can be named as checkpoint_id="
-                        )
-            except sqlite3.Error:
+                with self._transaction(self._connection) as contents:
+                    whole = contents.newest_whole()
+            except (sqlite3.Error, UnicodeDecodeError):
                 pass
-        return "; use a copy of it, or another store"
+        if whole is None:
+            way_out = "use a copy of it, or another store"
+        else:
+            way_out = (
+                f"the newest checkpoint in it that can be read is {whole.checkpoint_id!r} of workflow "
+                f"{whole.workflow!r}: name it as checkpoint_id= to go on from there"
+            )
+        return CheckpointError(f"{self._name} is damaged: {how}; {way_out}.")
