@@ -43,7 +43,8 @@ class Ran(BaseModel):
 
     `error` is what ended the run; `reports` is everything else the engine reported on any channel that it
     documents: events, warnings, log records from WARNING up. `terminals` are (executor, outcome) for each
-    handler that started. `streamed` lines read ``output v``, ``completed k``, ``failed k``.
+    handler that started. `streamed` lines read ``output v``, ``completed k``, ``failed k``; the runner fills them in from
+    `Stage.stream`.
     """
 
     outputs: list[Any] | None = None

@@ -118,7 +118,10 @@ async def _bounded(adapter: Adapter, vector: Vector, run: Run, stage: Stage, dir
         task.cancel()
         await asyncio.wait([task], timeout=LEFT_BEHIND)
         return Ran(error=Report(kind="hung", text=f"the run had not ended after {vector.limit:g} s"))
+    stage.over()
     ran = task.result()
+    if run.stream:
+        ran.streamed = list(stage.streamed)
     await _after(stage.left, stage)
     return ran
 

@@ -66,10 +66,12 @@ class Stage:
         self._asked: Counter[str] = Counter()
         self._running = 0
         self._open = False
+        self._over = False
         self._patience = PATIENCE
         self._random = random.Random(self.jitter)
         self.at_once = 0
         self.left: list[asyncio.Task[Any]] = []
+        self.streamed: list[str] = []
 
     # -- what happens
 
@@ -83,6 +85,18 @@ class Stage:
         """The engine reports something, now."""
         with self._news:
             self.reports.append(Report(kind=kind, text=text))
+            self._news.notify_all()
+
+    def stream(self, line: str) -> None:
+        """A watcher of the run is told something, now: ``output v``, ``completed k`` or ``failed k``."""
+        with self._news:
+            self.streamed.append(line)
+            self._news.notify_all()
+
+    def over(self) -> None:
+        """The run has ended."""
+        with self._news:
+            self._over = True
             self._news.notify_all()
 
     def begin(self, executor: str, message: Any, superstep: int | None) -> Invocation:
@@ -183,6 +197,11 @@ class Stage:
         elif cue.reported is not None:
             kind = cue.reported
             self._until(lambda: any(report.kind == kind for report in self.reports), f"reported {kind}")
+        elif cue.streamed is not None:
+            line = cue.streamed
+            self._until(lambda: line in self.streamed, f"streamed {line}")
+        elif cue.over:
+            self._until(lambda: self._over, "over")
         elif cue.release is not None:
             self._release(cue.release)
 

@@ -30,6 +30,7 @@ class Cue(Part):
     `release`: once somebody waits at this gate, let the first one go, and wait until its handler has ended, waits at a
     gate again, or can be seen not to get on. `arrived`: somebody waits at this gate. `ended`: a handler of this
     executor has ended, once more than earlier such cues asked for. `reported`: the engine has reported this.
+    `streamed`: a watcher of the run has been told this line (see the view "streamed"). `over`: the run has ended.
     `stop`: the run is cancelled from outside. What does not come in time is noted as missed, and the schedule goes on.
     """
 
@@ -37,6 +38,8 @@ class Cue(Part):
     arrived: str | None = None
     ended: str | None = None
     reported: Kind | None = None
+    streamed: str | None = None
+    over: bool = False
     stop: bool = False
 
     @model_validator(mode="before")
@@ -46,8 +49,8 @@ class Cue(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Cue:
-        if len([field for field in (self.release, self.arrived, self.ended, self.reported) if field]) + self.stop != 1:
-            raise ValueError("a cue is exactly one of release, arrived, ended, reported, stop")
+        if len([name for name in type(self).model_fields if getattr(self, name)]) != 1:
+            raise ValueError(f"a cue is exactly one of {', '.join(type(self).model_fields)}")
         return self
 
 

@@ -80,13 +80,12 @@ class StepscopeAdapter:
         result: WorkflowResult | None = None
         try:
             if how.stream:
-                ran.streamed = []
                 async for event in workflow.stream(message, record=watcher, **options):
                     match event.type:
                         case "output":
-                            ran.streamed.append(f"output {event.data}")
+                            stage.stream(f"output {event.data}")
                         case "superstep_completed" | "superstep_failed":
-                            ran.streamed.append(f"{event.type.removeprefix('superstep_')} {event.superstep}")
+                            stage.stream(f"{event.type.removeprefix('superstep_')} {event.superstep}")
                         case "run_completed":
                             result = event.data
             else:
