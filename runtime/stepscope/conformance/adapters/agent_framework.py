@@ -1,0 +1,354 @@
+"""Microsoft Agent Framework behind the vectors: programs in its own idioms, what it says on its documented channels.
+
+State is its shared `State`: a read-modify-write is a get and a set with no await between, which is the strongest thing
+it offers, and what a reducer or an `update` becomes. What it says is: its event stream, the errors it raises, log
+records from WARNING up, warnings, and the delivery status on its telemetry's spans.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import operator
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ClassVar
+
+from agent_framework import (
+    Case,
+    Default,
+    FunctionExecutor,
+    WorkflowBuilder,
+    WorkflowContext,
+    WorkflowConvergenceException,
+    WorkflowExecutor,
+)
+from agent_framework.observability import enable_instrumentation
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+
+from .. import program as p
+from ..interpret import Operations, ProgramError, Unsupported, handle, handle_blocking
+from ..observation import Ran, Report
+from ..stage import Stage
+from ..vector import Kind, Run
+
+TYPES: dict[str, Any] = {"any": Any, "number": int | float, "text": str, "list": list[Any]}
+REDUCERS: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": operator.add,
+    "max": max,
+    "concat": operator.add,
+    "last": lambda before, added: added,
+}
+
+
+def make() -> AgentFrameworkAdapter:
+    """The adapter."""
+    return AgentFrameworkAdapter()
+
+
+class AgentFrameworkAdapter:
+    """Builds workflows with the public API, and watches their event streams."""
+
+    def __init__(self) -> None:
+        """Telemetry is switched on: its spans say what became of messages."""
+        self._spans = _Spans()
+        if not isinstance(trace.get_tracer_provider(), TracerProvider):
+            trace.set_tracer_provider(TracerProvider())
+        provider: Any = trace.get_tracer_provider()
+        provider.add_span_processor(self._spans)
+        enable_instrumentation()
+
+    async def run(self, program: p.Program, message: Any, how: Run, stage: Stage) -> Ran:
+        """See `Adapter`."""
+        _refuse(how)
+        one = _OneRun(stage)
+        self._spans.stage = stage
+        heard = _Heard(stage)
+        logger = logging.getLogger("agent_framework")
+        logger.addHandler(heard)
+        try:
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                try:
+                    workflow = one.built(program)
+                except Exception as error:
+                    return Ran(error=Report(kind="refused", text=f"{type(error).__name__}: {error}"))
+            for said in warned:
+                stage.report("other", str(said.message))
+            await one.watch(workflow.run(message, stream=True), how)
+        finally:
+            logger.removeHandler(heard)
+            self._spans.stage = None
+        return one.ran()
+
+
+def _refuse(how: Run) -> None:
+    """Raises `Unsupported` for what the engine has not got."""
+    if how.mode == "deterministic":
+        raise Unsupported("there is no deterministic mode")
+    if how.max_concurrency is not None:
+        raise Unsupported("there is no bound on parallelism")
+    if how.strict:
+        raise Unsupported("there is no strict mode")
+    if how.on_stall != "report":
+        raise Unsupported("there is no choice of what a stalled superstep does")
+    if how.replay:
+        raise Unsupported("there is no replay of a run")
+
+
+class _OneRun:
+    """One workflow, while it runs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.superstep: int | None = None
+        self.state: Any = None
+        self.error: Report | None = None
+        self._committed: list[Any] = []
+        self._provisional: list[Any] = []
+        self._terminals: list[tuple[str, str]] = []
+        self._supersteps = 0
+        self._streamed: list[str] | None = None
+
+    # -- the program
+
+    def built(self, program: p.Program) -> Any:
+        """The program as a workflow."""
+        executors = [self._executor(node, program) for node in program.executors]
+        by_id = {one.id: one for one in executors}
+        builder = WorkflowBuilder(start_executor=executors[0], name=program.name, max_iterations=program.max_supersteps)
+        for edge in program.edges:
+            match edge:
+                case p.Single():
+                    condition = None if edge.when is None else _test(edge.when)
+                    builder.add_edge(by_id[edge.source], by_id[edge.target], condition=condition)
+                case p.FanOut(targets=[target]):
+                    builder.add_edge(by_id[edge.source], by_id[target])
+                case p.FanOut():
+                    builder.add_fan_out_edges(by_id[edge.source], [by_id[one] for one in edge.targets])
+                case p.FanIn():
+                    builder.add_fan_in_edges([by_id[one] for one in edge.sources], by_id[edge.target])
+                case p.Switch():
+                    cases: list[Any] = [Case(condition=_test(one.when), target=by_id[one.target]) for one in edge.cases]
+                    if edge.default is None:
+                        raise Unsupported("a switch needs a default")
+                    cases.append(Default(target=by_id[edge.default]))
+                    builder.add_switch_case_edge_group(by_id[edge.source], cases)
+                case p.Selection():
+                    targets = [by_id[one] for one in edge.targets]
+                    builder.add_multi_selection_edge_group(
+                        by_id[edge.source],
+                        targets,
+                        selection_func=lambda message, ids: [x for x in ids if x in message],
+                    )
+        return builder.build()
+
+    def _executor(self, node: p.Node, program: p.Program) -> Any:
+        if node.timeout is not None:
+            raise Unsupported("a handler has no timeout")
+        if node.workflow is not None:
+            return WorkflowExecutor(_OneRun(self.stage).built(node.workflow), id=node.id)
+        return _Node(node, program, self)
+
+    # -- what it says
+
+    async def watch(self, events: Any, how: Run) -> None:
+        """Take the event stream to its end, or to the error that ends it."""
+        self._streamed = [] if how.stream else None
+        try:
+            async for event in events:
+                self._take(event)
+        except Unsupported:
+            raise
+        except WorkflowConvergenceException as error:
+            self.error = Report(kind="non-convergence", text=str(error))
+        except Exception as error:
+            self.error = _described(error)
+
+    def _take(self, event: Any) -> None:
+        match event.type:
+            case "superstep_started":
+                self.superstep = event.iteration
+            case "superstep_completed":
+                self._supersteps = event.iteration
+                self._committed += self._provisional
+                self._provisional = []
+                self._stream(f"completed {event.iteration}")
+                self.stage.say("barrier", str(event.iteration))
+            case "output":
+                self._provisional.append(event.data)
+                self._stream(f"output {event.data}")
+            case "executor_completed":
+                self._terminals.append((event.executor_id, "completed"))
+            case "executor_failed":
+                self._terminals.append((event.executor_id, "failed"))
+                self.stage.report("handler-failed", f"{event.executor_id}: {event.details.message}")
+            case "warning" | "error":
+                self.stage.report("other", str(event.data))
+            case _:
+                pass
+
+    def _stream(self, line: str) -> None:
+        if self._streamed is not None:
+            self._streamed.append(line)
+
+    def ran(self) -> Ran:
+        """What it came to: outputs count once their superstep was said to be complete."""
+        state = None if self.state is None else self.state.export_state()
+        return Ran(
+            outputs=self._committed,
+            state=None if state is None else {key: value for key, value in state.items() if not key.startswith("_")},
+            supersteps=self._supersteps,
+            error=self.error,
+            terminals=self._terminals,
+            streamed=self._streamed,
+        )
+
+
+def _test(when: p.When) -> Callable[[Any], bool]:
+    return lambda message: when(message)
+
+
+def _described(error: BaseException) -> Report:
+    return Report(kind="handler-failed" if isinstance(error, ProgramError) else "other", text=f"{error}")
+
+
+class _Node(FunctionExecutor):
+    """An executor of a program. What it remembers goes into checkpoints. The first one puts initial values in place."""
+
+    def __init__(self, node: p.Node, program: p.Program, run: _OneRun) -> None:
+        self.kept: Any = None
+        initial = (
+            [] if node is not program.executors[0] else [k for k in program.keys if "initial" in k.model_fields_set]
+        )
+        reducers = {key.name: REDUCERS[key.reducer] for key in program.keys if key.reducer is not None}
+
+        def prepare(ctx: Any) -> None:
+            run.state = ctx.state
+            while initial:
+                key = initial.pop()
+                ctx.set_state(key.name, key.initial)
+
+        take: Any
+        if node.form == "async":
+
+            async def take(message: Any, ctx: WorkflowContext[Any, Any]) -> None:
+                prepare(ctx)
+                await handle(run.stage, node, _Operations(self, ctx, run, reducers), message)
+
+        else:
+            loop = asyncio.get_running_loop()
+
+            def take(message: Any, ctx: WorkflowContext[Any, Any]) -> None:
+                prepare(ctx)
+                handle_blocking(run.stage, node, _BlockingOperations(self, ctx, run, reducers, loop), message)
+
+        take.__annotations__ = {"message": TYPES[node.takes], "ctx": WorkflowContext[Any, Any]}
+        super().__init__(take, node.id)
+
+    async def on_checkpoint_save(self) -> dict[str, Any]:
+        """What it remembers."""
+        return {"kept": self.kept}
+
+    async def on_checkpoint_restore(self, state: dict[str, Any]) -> None:
+        """Remember again."""
+        self.kept = state["kept"]
+
+
+class _Operations(Operations):
+    def __init__(self, executor: _Node, ctx: Any, run: _OneRun, reducers: dict[str, Callable[[Any, Any], Any]]) -> None:
+        self._executor = executor
+        self._ctx = ctx
+        self._reducers = reducers
+        self.superstep = run.superstep
+        self.sources = [_source(one) for one in ctx.source_executor_ids]
+
+    def send(self, value: Any, target: str | None) -> Any:
+        return self._ctx.send_message(value, target_id=target)
+
+    def output(self, value: Any) -> Any:
+        return self._ctx.yield_output(value)
+
+    def get(self, key: str) -> Any:
+        return self._ctx.get_state(key)
+
+    def set(self, key: str, value: Any) -> Any:
+        self._ctx.set_state(key, value)
+
+    def delete(self, key: str) -> Any:
+        if self._ctx.state.has(key):
+            self._ctx.state.delete(key)
+
+    def add(self, key: str, value: Any) -> Any:
+        if key not in self._reducers:
+            raise Unsupported("there are no reducers, and a key that is not declared has no way to merge")
+        has = self._ctx.state.has(key)
+        self._ctx.set_state(key, self._reducers[key](self._ctx.get_state(key), value) if has else value)
+
+    def update(self, key: str, function: Callable[[Any], Any]) -> Any:
+        self._ctx.set_state(key, function(self._ctx.get_state(key)))
+
+    def hold(self, keys: list[str]) -> Any:
+        raise Unsupported("there are no locks")
+
+    def effect(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        raise Unsupported("there are no recorded effects")
+
+    def remember(self, value: Any) -> Any:
+        self._executor.kept = value
+
+    def recall(self) -> Any:
+        return self._executor.kept
+
+
+class _BlockingOperations(_Operations):
+    """From a worker thread: coroutines are run on the workflow's loop, as one does there."""
+
+    blocking: ClassVar[bool] = True
+
+    def __init__(self, executor: _Node, ctx: Any, run: _OneRun, reducers: Any, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(executor, ctx, run, reducers)
+        self._loop = loop
+
+    def send(self, value: Any, target: str | None) -> Any:
+        return self._wait(super().send(value, target))
+
+    def output(self, value: Any) -> Any:
+        return self._wait(super().output(value))
+
+    def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _source(given: str) -> str:
+    """The run's input comes from an edge of the engine's own."""
+    return "" if given.startswith("internal:") or given == "Workflow" else given
+
+
+class _Heard(logging.Handler):
+    """Log records from WARNING up, as reports."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(logging.WARNING)
+        self._stage = stage
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self._stage.report("checkpoint-failed" if "checkpoint" in text.lower() else "other", text)
+
+
+class _Spans(SpanProcessor):
+    """Deliveries that did not come about, as the telemetry tells them."""
+
+    stage: Stage | None = None
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """A message went through an edge group, or did not."""
+        given = span.attributes or {}
+        status = str(given.get("edge_group.delivery_status", ""))
+        if self.stage is None or given.get("edge_group.delivered") is not False or "dropped" not in status:
+            return
+        where = f"{given.get('message.source_id')} -> {given.get('message.target_id')} {given.get('edge_group.type')}"
+        kind: Kind = "not-taken" if "condition" in status else "dropped-message"
+        self.stage.report(kind, f"{where}: {status}")
