@@ -51,7 +51,6 @@ def option(name: str) -> bool:
 
 PENDING: dict[str, Callable[[], bool]] = {
     "PAR-3": lambda: reports("blocked-loop"),
-    "PAR-4": lambda: "timeout" in inspect.signature(executor).parameters,
     "BAR-4": lambda: hasattr(stepscope, "SQLiteCheckpointStorage"),
     "BAR-5": lambda: hasattr(Workflow, "resume"),
     "BAR-6": lambda: option("on_checkpoint_error"),
@@ -72,6 +71,7 @@ def notices_stalls() -> bool:
 
 
 PARTLY: dict[str, Callable[[], bool]] = {
+    "PAR-4": lambda: hasattr(stepscope, "ReplayDivergence"),
     "DET-3": lambda: hasattr(stepscope, "ReplayDivergence"),
     "DLK-4": notices_stalls,
 }

@@ -71,6 +71,7 @@ class _Hosting:
 
     name = "run"
     runs = "workflow"
+    timeout = None
     sends = Any
     outputs = Any
 

@@ -35,6 +35,8 @@ class Options(TypedDict, total=False):
     """What to do then, besides."""
     cancel_grace: float
     """How long cancelled handlers may take to end (BAR-3)."""
+    timeout: float | None
+    """How long a handler that has no `timeout` of its own may take (PAR-4); None for as long as it likes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class RunOptions:
     stall_timeout: float = 60.0
     on_stall: OnStall = "report"
     cancel_grace: float = 5.0
+    timeout: float | None = None
 
     @classmethod
     def of(cls, given: Options) -> RunOptions:
@@ -73,6 +76,8 @@ class RunOptions:
         seconds("stall_timeout", self.stall_timeout)
         if self.cancel_grace != 0:
             seconds("cancel_grace", self.cancel_grace)
+        if self.timeout is not None:
+            seconds("timeout", self.timeout)
 
     @property
     def drawn_seed(self) -> int:
@@ -88,6 +93,7 @@ class RunOptions:
             "max_concurrency": self.max_concurrency,
             "stall_timeout": self.stall_timeout,
             "on_stall": self.on_stall,
+            "timeout": self.timeout,
         }
 
 

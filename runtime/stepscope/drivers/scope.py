@@ -72,6 +72,7 @@ async def run_scope(driver: Driver, kernel: Kernel, payload: Value, host: Invoca
     """Run a scope to quiescence. Raises what fails it; the kernel is then as it was at the last barrier."""
     journal = driver.journal
     kernel.begin(payload)
+    driver.prepare(kernel.plan)
     while inboxes := kernel.open():
         try:
             await driver.superstep(kernel, inboxes, host)
