@@ -11,7 +11,8 @@ from importlib.resources import files
 from itertools import permutations
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from .program import Part, Program
 
@@ -41,6 +42,13 @@ class Cue(Part):
     streamed: str | None = None
     over: bool = False
     stop: bool = False
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A string is a cue, too."""
+        return {"anyOf": [{"type": "string"}, handler(core)]}
 
     @model_validator(mode="before")
     @classmethod
@@ -109,6 +117,9 @@ View: TypeAlias = Literal[
 ]  # fmt: skip
 
 
+PREDICATES = ("equals", "one_of", "at_most", "contains", "lacks", "before", "same", "reported", "not_reported")
+
+
 class Reported(Part):
     """An error or report of one of these kinds, whose text names all of `names`; `fatal`: it must end the run."""
 
@@ -144,6 +155,8 @@ class Expect(Part):
     `not_reported` must be true in each run; `same` means that all runs show the same.
     """
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in PREDICATES]})
+
     look: View
     of: str | None = None
     events: list[str] = Field(default=[])
@@ -169,9 +182,6 @@ class Expect(Part):
         if not self.predicate:
             raise ValueError(f"an expectation has exactly one of {', '.join(PREDICATES)}")
         return self
-
-
-PREDICATES = ("equals", "one_of", "at_most", "contains", "lacks", "before", "same", "reported", "not_reported")
 
 
 class Vector(Part):

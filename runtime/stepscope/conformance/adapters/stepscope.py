@@ -37,7 +37,6 @@ from stepscope.events import (
     HandlerEnded,
     HandlerStarted,
     OutputYielded,
-    Routed,
     RunStarted,
     SuperstepCompleted,
 )
@@ -244,7 +243,7 @@ class _BlockingOperations(_Operations):
 
 
 class _Block:
-    def __init__(self, hold: Hold, blocking: bool) -> None:
+    def __init__(self, hold: Hold[Any, Any], blocking: bool) -> None:
         self._hold = hold
         self._blocking = blocking
 
@@ -310,8 +309,6 @@ class Watcher:
                 self._stage.report(_kind_of_finding(event.finding), event.message)
             case Dropped(why="conditions"):
                 self._stage.report("not-taken", f"{event.source}: {event.reason}")
-            case Routed(decision="condition-false" | "not-selected"):
-                self._stage.report("not-taken", f"{event.source} -> {event.target}: {event.reason}")
             case _:
                 pass
 
