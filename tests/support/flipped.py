@@ -37,6 +37,8 @@ def _flipped(expect: Expect, seen: Observation) -> Observation:
             ran = _reports(expect, ran)
         case "at_once":
             trace += [Happening(what="begin", who=OTHER)] * 9
+        case "provisional":
+            trace.append(Happening(what="streamed", who=OTHER, value=True))
         case "missed":
             trace.append(Happening(what="missed", who=OTHER))
         case "handled" | "began":

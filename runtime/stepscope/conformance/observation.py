@@ -26,7 +26,19 @@ class Happening(BaseModel):
     """Something that happened, at its place in real order."""
 
     what: Literal[
-        "begin", "end", "fail", "cancel", "arrive", "release", "note", "barrier", "missed", "called", "stopped"
+        "begin",
+        "end",
+        "fail",
+        "cancel",
+        "arrive",
+        "release",
+        "note",
+        "barrier",
+        "missed",
+        "called",
+        "stopped",
+        "checkpoint",
+        "streamed",
     ]
     who: str = ""
     label: str = ""

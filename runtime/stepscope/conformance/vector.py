@@ -113,7 +113,7 @@ class Run(Part):
 
 View: TypeAlias = Literal[
     "outputs", "state", "supersteps", "digest", "handled", "began", "trace", "noted", "error", "reports", "terminals",
-    "streamed", "missed", "at_once", "replayed",
+    "streamed", "missed", "at_once", "replayed", "provisional",
 ]  # fmt: skip
 
 
@@ -140,7 +140,8 @@ class Expect(Part):
     | handled | an executor | the messages it got, in the order in which it began with them |
     | began | | [executor, superstep] of each handler, as they began |
     | trace | an executor, or nothing for all | what happened, in real order: ``begin a``, ``end a``, ``fail a``,
-      ``cancel a``, ``arrive g``, ``release g``, ``note a.label``, ``barrier k``; `events` selects by first word |
+      ``cancel a``, ``arrive g``, ``release g``, ``note a.label``, ``barrier k``, ``checkpoint k``,
+      ``called a.label`` (an effect), ``streamed line``; `events` selects by first word |
     | noted | ``a.label`` or ``label`` | the values noted, in real order; without an executor as [executor, value] |
     | error | | the kind of error that ended the run, or null |
     | reports | | errors and reports: for `reported` and `not_reported` |
@@ -149,6 +150,7 @@ class Expect(Part):
     | missed | | cues that did not come in time |
     | at_once | | the largest number of handlers that ran at once |
     | replayed | | ``identical`` or ``diverged`` |
+    | provisional | | the lines of `streamed` that were marked as not yet final |
 
     Exactly one of the predicates is given. `equals`, `one_of`, `at_most`, `contains` (each of these elements),
     `lacks` (none of them), `before` (all of the first come before any of the second, and both come), `reported` and
