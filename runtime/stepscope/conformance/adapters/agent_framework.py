@@ -189,6 +189,8 @@ class _OneRun:
             case "executor_failed":
                 self._terminals.append((event.executor_id, "failed"))
                 self.stage.report("handler-failed", f"{event.executor_id}: {event.details.message}")
+            case "failed":
+                self._stream(f"failed {self.superstep}")
             case "warning" | "error":
                 self.stage.report("other", str(event.data))
             case _:
@@ -354,6 +356,8 @@ class _Spans(SpanProcessor):
         if self.run is None or given.get("edge_group.delivered") is not False or "dropped" not in status:
             return
         group = self.run.groups.get(str(given.get("edge_group.id")), "")
+        wanted = given.get("message.target_id")
         where = f"message of {given.get('message.source_id')}, {given.get('edge_group.type')} from {group}"
+        where += f" (addressed to {wanted})" if wanted else ""
         kind: Kind = "not-taken" if "condition" in status else "dropped-message"
         self.run.stage.report(kind, f"{where}: {status}")
