@@ -220,9 +220,8 @@ class _OneRun:
                 self.stage.say("barrier", str(step))
                 if how.stream:
                     self.stage.stream(f"completed {step}")
-        elif mode == "tasks":
-            if "triggers" not in event:  # the end of a task
-                self._terminals.append((event["name"], "failed" if event.get("error") else "completed"))
+        elif mode == "tasks" and "triggers" not in event:  # the end of a task
+            self._terminals.append((event["name"], "failed" if event.get("error") else "completed"))
 
 
 def _inbox(node: str) -> str:
