@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from .events import AnyEvent, Committed, OutputYielded, RunStarted, Sent, SuperstepFailed
+from .events import AnyEvent, Committed, OutputYielded, Resumed, RunStarted, Sent, SuperstepFailed
 from .values import Value
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -34,6 +34,18 @@ class Digest:
         state = [(key, None if value is None else value.canonical()) for key, value in initial]
         self.add(0, [("", start, payload.canonical())], state, [])
 
+    @classmethod
+    def continued(cls, chain: bytes) -> Digest:
+        """Go on from a barrier, given what `chain` was there (BAR-5)."""
+        self = cls.__new__(cls)
+        self._chain = chain
+        return self
+
+    @property
+    def chain(self) -> bytes:
+        """What a continuation needs of the history so far."""
+        return self._chain
+
     def add(
         self,
         superstep: int,
@@ -54,7 +66,7 @@ def digest_of_events(events: Iterable[AnyEvent]) -> str:
     """Recompute the digest of a run from its events, in `seq` order, from the first.
 
     An unfinished or failed superstep takes no part (BAR-3), nor does what a sub-workflow did inside (SUB-1).
-    Raises `ValueError` if the events do not begin with a run's start and its input.
+    What came before a resumed run's first event is taken from `Resumed` (BAR-5). Raises `ValueError` if the events do not begin with a run's start and its input.
     """
     digest: Digest | None = None
     ranks: dict[str, int] = {}
@@ -72,6 +84,8 @@ def digest_of_events(events: Iterable[AnyEvent]) -> str:
             ranks = {executor.id: executor.rank for executor in event.graph.executors}
             initial = sorted((key.name, key.initial) for key in event.graph.keys if key.initial is not None)
             digest = Digest(event.graph.start, event.input, initial)
+        elif isinstance(event, Resumed):
+            digest = Digest.continued(bytes.fromhex(event.chain))
         elif isinstance(event, SuperstepFailed):
             sent, outputs = [], []
         elif isinstance(event, Committed) and digest is not None:

@@ -91,6 +91,16 @@ class Change(msgspec.Struct, array_like=True, frozen=True):
     writers: list[str]
 
 
+class Undelivered(msgspec.Struct, array_like=True, frozen=True):
+    """What a delivery will carry, or what waits in fan-in `edge` for its partners; `edge` is "" for the former."""
+
+    target: str
+    edge: str
+    messages: list[int]
+    sources: list[str]
+    payload: Value
+
+
 class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="kind"):
     """What every event carries."""
 
@@ -364,6 +374,40 @@ class SuperstepCompleted(Event, tag="superstep-completed", frozen=True):
     kind: ClassVar[str] = "superstep-completed"
 
 
+class Checkpointed(Event, tag="checkpointed", frozen=True):
+    """A checkpoint of this barrier was kept, or with `error` could not be (BAR-4, BAR-6).
+
+    `size` is in bytes; `took` in nanoseconds, the executors' `on_checkpoint_save` included.
+    """
+
+    kind: ClassVar[str] = "checkpointed"
+
+    checkpoint_id: str
+    size: int
+    took: int
+    error: ErrorInfo | None = None
+
+
+class Resumed(Event, tag="resumed", frozen=True):
+    """Second event of a resumed run: where it goes on, so that its recording needs no other (BAR-5).
+
+    `superstep` is the last one committed before, by the run `origin`. `changes` lead from the declared initial state to
+    the state there. `waiting` are the messages not yet delivered. Before were `outputs` outputs, `invocations` and
+    `messages`, and a history whose digest is `chain`.
+    """
+
+    kind: ClassVar[str] = "resumed"
+
+    checkpoint_id: str
+    origin: str
+    changes: list[Change]
+    waiting: list[Undelivered]
+    outputs: int
+    invocations: int
+    messages: int
+    chain: str
+
+
 class SuperstepFailed(Event, tag="superstep-failed", frozen=True):
     """Nothing of the superstep was committed (BAR-3). `reverted` are live keys: `old` as it was, `new` restored."""
 
@@ -393,6 +437,7 @@ AnyEvent: TypeAlias = (
     RunStarted | RunEnded | SuperstepStarted | SuperstepCompleted | SuperstepFailed | Delivered | HandlerStarted
     | HandlerEnded | Sent | Routed | Dropped | StateRead | StateWritten | LockWaiting | LockAcquired | LockReleased
     | EffectStarted | EffectEnded | OutputYielded | BarrierArrived | Committed | Found | TimedOut
+    | Checkpointed | Resumed
 )  # fmt: skip
 """The union to decode with: ``msgspec.msgpack.Decoder(list[AnyEvent], dec_hook=...)``."""
 

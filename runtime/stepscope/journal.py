@@ -35,6 +35,17 @@ class Journal:
         """The next message's number."""
         self.listen(sinks, ())
 
+    def numbers(self) -> tuple[int, int]:
+        """How many invocations and messages have been numbered."""
+        invocations, messages = self.invocation() - 1, self.message() - 1
+        self.number_from(invocations, messages)
+        return invocations, messages
+
+    def number_from(self, invocations: int, messages: int) -> None:
+        """Go on after this many invocations and messages, as a resumed run does."""
+        self.invocation = count(invocations + 1).__next__
+        self.message = count(messages + 1).__next__
+
     def listen(self, keeping: Sequence[RunSink], others: Sequence[RunSink]) -> None:
         """Pass events to these from now on; only `keeping` count for what is durable."""
         self.sinks = [*keeping, *others]

@@ -204,6 +204,14 @@ class Value:
         return self
 
     @classmethod
+    def restored(cls, data: bytes, obj: Any) -> Value:
+        """A value that was stored as `data`, and is `obj` in this program; `obj` is not copied."""
+        self = cls(data)
+        self.live = True
+        self._object = obj
+        return self
+
+    @classmethod
     def group(cls, members: Sequence[Value]) -> Value:
         """The list of these values, as a fan-in delivers it (ORD-4), without encoding them again."""
         n = len(members)

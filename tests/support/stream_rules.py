@@ -2,7 +2,7 @@
 
 Numbers without gaps, scopes inside each other, supersteps one after another, inboxes in rank order, operations only
 from running invocations, one terminal event each, barriers in canonical order, commits that agree with the writes
-before them, locks with one owner, effects that end once.
+before them, locks with one owner, effects that end once. A resumed run goes on in the middle, as its `Resumed` says.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class _Scope:
         self.buffered: set[int] = set()
         self.may_arrive: set[int] = {0}
         self.locks = Locks()
+        self.kept = -1
+        """The barrier of the latest checkpoint, tried or kept."""
+        self.not_kept = False
 
 
 class Rules:
@@ -66,9 +69,13 @@ class Rules:
             return
         scope = self.scopes.get(event.scope)
         assert scope is not None, "an event outside its scope's run"
-        assert event.superstep == scope.superstep or isinstance(event, (ev.SuperstepStarted, ev.RunEnded)), (
-            f"superstep {event.superstep}, expected {scope.superstep}"
-        )
+        assert event.superstep == scope.superstep or isinstance(
+            event, (ev.SuperstepStarted, ev.RunEnded, ev.Resumed)
+        ), f"superstep {event.superstep}, expected {scope.superstep}"
+        if scope.not_kept:
+            assert isinstance(event, ev.Found), "a checkpoint that could not be written is reported at once (BAR-6)"
+            assert event.finding == "checkpoint-failed"
+            scope.not_kept = False
         getattr(self, "_" + event.kind.replace("-", "_"))(scope, event)
 
     def _begin(self, event: ev.RunStarted) -> None:
@@ -85,7 +92,10 @@ class Rules:
         self.scopes[event.scope] = _Scope(event)
 
     def _run_ended(self, scope: _Scope, event: ev.RunEnded) -> None:
-        assert scope.phase in ("between", "failed"), f"the run ends while its superstep is {scope.phase}"
+        unannounced = scope.phase == "committed" and scope.kept >= 0 and event.status != "completed"
+        assert scope.phase in ("between", "failed") or (unannounced and event.scope == 0), (
+            f"the run ends while its superstep is {scope.phase}"
+        )
         completed = scope.superstep - (scope.phase == "failed")
         assert event.supersteps == event.superstep == completed
         assert event.outputs == scope.all_outputs
@@ -98,6 +108,21 @@ class Rules:
         if event.scope == 0:
             assert not self.scopes, "a sub-workflow outlives the run"
             self.over = True
+
+    def _resumed(self, scope: _Scope, event: ev.Resumed) -> None:
+        assert event.seq == 2, "a run is resumed at its beginning"
+        assert event.scope == 0
+        scope.superstep = scope.kept = event.superstep
+        scope.state.resume(event.changes)
+        scope.all_outputs = event.outputs
+        self.inv, self.message = event.invocations, event.messages
+        scope.expected = sum(not one.edge for one in event.waiting)
+        scope.may_arrive = {message for one in event.waiting for message in one.messages}
+        scope.buffered = {message for one in event.waiting if one.edge for message in one.messages}
+        for one in event.waiting:
+            assert len(one.messages) == len(one.sources)
+            assert max(one.messages) <= event.messages
+            assert one.target in scope.ranks
 
     # -- a superstep ---------------------------------------------------------------------------------------------
 
@@ -220,8 +245,17 @@ class Rules:
         scope.state.commit(event.changes, scope.ranks)
         scope.phase = "committed"
 
+    def _checkpointed(self, scope: _Scope, event: ev.Checkpointed) -> None:
+        assert event.scope == 0, "never inside a sub-workflow (SUB-1)"
+        assert scope.phase == ("committed" if scope.superstep else "between"), "not between commit and announcement"
+        assert scope.kept < event.superstep, "one checkpoint a barrier"
+        assert (event.size > 0) or event.error is not None
+        scope.kept = event.superstep
+        scope.not_kept = event.error is not None
+
     def _superstep_completed(self, scope: _Scope, event: ev.SuperstepCompleted) -> None:
         assert scope.phase == "committed"
+        assert scope.kept in (-1, event.superstep), "announced before its checkpoint was taken (BAR-1)"
         assert not scope.locks.owners
         scope.phase = "between"
 

@@ -72,6 +72,16 @@ class ScopeState:
                 self.committed[change.key] = change.new
         self._clear()
 
+    def resume(self, changes: Sequence[ev.Change]) -> None:
+        """A resumed run begins with the state of a barrier, told as what changed from the declared one."""
+        assert [change.key for change in changes] == sorted({change.key for change in changes})
+        for change in changes:
+            assert change.old == self.committed.get(change.key) != change.new
+            if change.new is None:
+                del self.committed[change.key]
+            else:
+                self.committed[change.key] = change.new
+
     def revert(self, reverted: Sequence[ev.Change]) -> None:
         """A failed superstep takes every live write back (BAR-3)."""
         assert [change.key for change in reverted] == sorted(self.live)

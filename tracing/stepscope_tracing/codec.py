@@ -18,6 +18,7 @@ from stepscope.events import (
     EVENT_TYPES,
     AnyEvent,
     BarrierArrived,
+    Checkpointed,
     Committed,
     Delivered,
     Dropped,
@@ -31,6 +32,7 @@ from stepscope.events import (
     LockReleased,
     LockWaiting,
     OutputYielded,
+    Resumed,
     Routed,
     RunEnded,
     RunStarted,
@@ -53,19 +55,22 @@ CODES: dict[type[Event], int] = {
     RunStarted: 1, RunEnded: 2, SuperstepStarted: 3, SuperstepCompleted: 4, SuperstepFailed: 5, Delivered: 6,
     HandlerStarted: 7, HandlerEnded: 8, Sent: 9, Routed: 10, Dropped: 11, StateRead: 12, StateWritten: 13,
     LockWaiting: 14, LockAcquired: 15, LockReleased: 16, EffectStarted: 17, EffectEnded: 18, OutputYielded: 19,
-    BarrierArrived: 20, Committed: 21, Found: 22, TimedOut: 23,
+    BarrierArrived: 20, Committed: 21, Found: 22, TimedOut: 23, Checkpointed: 24,
+    Resumed: 25,
 }  # fmt: skip
-RUN_BROKEN, HANDLER_BROKEN, EFFECT_BROKEN, UNDONE = 32, 33, 34, 35
-"""Codes instead of the usual ones: a run, handler or effect that ended badly; a write that took one back."""
+RUN_BROKEN, HANDLER_BROKEN, EFFECT_BROKEN, UNDONE, NOT_KEPT = 32, 33, 34, 35, 36
+"""Codes instead of the usual ones: a run, handler or effect that ended badly; a write that took one back; a checkpoint
+that could not be written."""
 
-_PLAIN: dict[int, int] = {RUN_BROKEN: 2, HANDLER_BROKEN: 8, EFFECT_BROKEN: 18, UNDONE: 13}
+_PLAIN: dict[int, int] = {RUN_BROKEN: 2, HANDLER_BROKEN: 8, EFFECT_BROKEN: 18, UNDONE: 13, NOT_KEPT: 24}
 _VARIANTS: dict[type[Event], Callable[[Any], int]] = {
     RunEnded: lambda e: 2 if e.status == "completed" else RUN_BROKEN,
     HandlerEnded: lambda e: HANDLER_BROKEN if e.outcome in ("failed", "abandoned") else 8,
     EffectEnded: lambda e: 18 if e.error is None else EFFECT_BROKEN,
     StateWritten: lambda e: UNDONE if e.op == "undo" else 13,
+    Checkpointed: lambda e: 24 if e.error is None else NOT_KEPT,
 }
-ERRORS = bytes((5, RUN_BROKEN, HANDLER_BROKEN, EFFECT_BROKEN))
+ERRORS = bytes((5, RUN_BROKEN, HANDLER_BROKEN, EFFECT_BROKEN, NOT_KEPT))
 """The codes that mean that something went wrong."""
 
 KIND_OF_CODE: dict[int, str] = {code: kind.kind for kind, code in CODES.items()}

@@ -30,14 +30,17 @@ from stepscope.events import (
     Delivered,
     EffectEnded,
     ErrorInfo,
+    Event,
     GraphInfo,
     KeyInfo,
     OutputYielded,
+    Resumed,
     RunStarted,
     Sent,
     StateRead,
     StateWritten,
     SuperstepFailed,
+    Undelivered,
 )
 from stepscope.values import Tree, Value
 
@@ -67,13 +70,14 @@ class Redactor:
         self._cache: dict[tuple[str, bytes], Value] = {}
         self._on: dict[type, Callable[[Any], Any]] = {
             RunStarted: self._run_started,
-            Delivered: lambda e: _replace(e, payload=self._payload(e)),
+            Delivered: lambda e: _replace(e, payload=self._payload(e, e)),
             Sent: lambda e: _replace(e, payload=self._value("message", e.payload)),
             StateRead: lambda e: _replace(e, value=self._value(f"state.{e.key}", e.value)),
             StateWritten: self._written,
             EffectEnded: lambda e: _replace(e, result=self._value(f"effect.{e.name}", e.result)),
             OutputYielded: lambda e: _replace(e, value=self._value("output", e.value)),
             Committed: lambda e: _replace(e, changes=[self._change(c) for c in e.changes]),
+            Resumed: self._resumed,
             SuperstepFailed: lambda e: _replace(e, reverted=[self._change(c) for c in e.reverted]),
         }
 
@@ -98,10 +102,15 @@ class Redactor:
         graph = GraphInfo(graph.name, graph.start, graph.executors, graph.edges, keys)
         return _replace(event, graph=graph, input=payload, options=options)  # type: ignore[no-any-return]
 
-    def _payload(self, event: Delivered) -> Value | None:
-        if 0 in event.messages and event.scope == 0:  # the run's input is message 0
-            return self._value("message", self._value("input", event.payload))
-        return self._value("message", event.payload)
+    def _payload(self, event: Event, carried: Delivered | Undelivered) -> Value | None:
+        if 0 in carried.messages and event.scope == 0:  # the run's input is message 0
+            return self._value("message", self._value("input", carried.payload))
+        return self._value("message", carried.payload)
+
+    def _resumed(self, event: Resumed) -> Resumed:
+        changes = [self._change(change) for change in event.changes]
+        waiting = [_replace(one, payload=self._payload(event, one)) for one in event.waiting]
+        return _replace(event, changes=changes, waiting=waiting)  # type: ignore[no-any-return]
 
     def _written(self, event: StateWritten) -> StateWritten:
         place = f"state.{event.key}"

@@ -12,13 +12,13 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from stepscope.digest import digest_of_events
-from stepscope.events import AnyEvent, BarrierArrived, Found, GraphInfo, OutputYielded, RunStarted
+from stepscope.events import AnyEvent, BarrierArrived, Checkpointed, Found, GraphInfo, OutputYielded, RunStarted
 from stepscope.findings import Finding, of_event
 
 from . import database as db
 from . import locks, state, timeline, traffic
 from .blocks import Blocks, Payloads
-from .codec import codes_for
+from .codec import CODES, codes_for
 from .errors import RecordingError, because
 from .eventlog import EventLog, Where
 from .index import Index
@@ -122,7 +122,7 @@ class Run:
             messages=count("sent"),
             lock_acquisitions=count("lock-acquired"),
             barriers=spans.committed(),
-            checkpoints=0,
+            checkpoints=codes.count(CODES[Checkpointed]),
             state_writes=codes.count(codes_for(["state-written"])[0]),
             events=self.last,
         )

@@ -13,6 +13,7 @@ from stepscope.events import (
     AnyEvent,
     Change,
     Committed,
+    Resumed,
     RunStarted,
     StateWritten,
     SuperstepCompleted,
@@ -24,7 +25,7 @@ from stepscope.values import Value
 from .codec import CODES, UNDONE, Reference
 from .database import Database
 
-_TAKEN = (RunStarted, SuperstepStarted, SuperstepCompleted, SuperstepFailed, Committed, StateWritten)
+_TAKEN = (RunStarted, Resumed, SuperstepStarted, SuperstepCompleted, SuperstepFailed, Committed, StateWritten)
 _interesting = re.compile(b"[%s]" % re.escape(bytes([*(CODES[kind] for kind in _TAKEN), UNDONE])))
 
 _By = tuple[int, str, int]
@@ -50,6 +51,7 @@ class SideTables:
         self._committed: dict[tuple[int, str], _By] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             RunStarted: self._run_started,
+            Resumed: self._resumed,
             SuperstepStarted: self._superstep_started,
             SuperstepCompleted: self._superstep_completed,
             SuperstepFailed: self._superstep_failed,
@@ -91,6 +93,14 @@ class SideTables:
             if key.initial is not None:
                 self._apply(event.scope, key.name, event.seq, (0, "", 0), key.access, key.initial)
                 self._committed[event.scope, key.name] = (0, "", 0)
+
+    def _resumed(self, event: Resumed) -> None:
+        """The state at the checkpoint; who wrote it is in another recording."""
+        by = (0, "", event.superstep)
+        for change in event.changes:
+            self._key(event.scope, change.key, change.access)
+            self._apply(event.scope, change.key, event.seq, by, change.access, change.new)
+            self._committed[event.scope, change.key] = by
 
     def _executor(self, executor: str, rank: int | None, seq: int) -> None:
         if executor not in self._known_executors:

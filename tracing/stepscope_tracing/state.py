@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from stepscope.events import AnyEvent, Change, Committed, RunStarted, StateWritten, SuperstepFailed
+from stepscope.events import AnyEvent, Change, Committed, Resumed, RunStarted, StateWritten, SuperstepFailed
 
 from .blocks import Blocks, Payloads
 from .errors import RecordingError
@@ -122,6 +122,8 @@ def changes(event: AnyEvent) -> list[StateChange]:
         return [StateChange(key.name, None, key.initial, key.access, [], False) for key in keys]
     if isinstance(event, Committed):  # live keys changed before
         return [_seen(change) for change in event.changes if change.access != "live"]
+    if isinstance(event, Resumed):
+        return [_seen(change) for change in event.changes]
     if isinstance(event, SuperstepFailed):
         return [_seen(change) for change in event.reverted]
     return []

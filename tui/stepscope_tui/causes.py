@@ -20,7 +20,7 @@ def cause(run: Run, seq: int) -> int | None:
     match event:
         case ev.Delivered():
             sent = [run.message(message).sent for message in event.messages if message]
-            return max((s for s in sent if s), default=None) or run.previous(seq, kinds=("run-started",))
+            return max((s for s in sent if s), default=None) or run.previous(seq, kinds=("run-started", "resumed"))
         case ev.HandlerStarted():
             return run.invocation(event.inv).delivered or None
         case ev.StateRead():

@@ -30,7 +30,7 @@ def meaning_of(event: ev.AnyEvent) -> Meaning:
         return "failed"
     if isinstance(event, ev.StateWritten) and event.op == "undo":
         return "undone"
-    if isinstance(event, ev.EffectEnded) and event.error is not None:
+    if isinstance(event, (ev.EffectEnded, ev.Checkpointed)) and event.error is not None:
         return "failed"
     return KINDS.get(event.kind, "leaf")
 
@@ -142,6 +142,14 @@ def what(event: ev.AnyEvent, looks: Looks) -> str:
             keys = ", ".join(name(change.key) for change in event.changes[:20])
             changed = f"{keys} changed" if keys else "no key changed"
             return f"commit: {changed}, {_count(event.messages, 'message')}, {_count(event.outputs, 'output')}"
+        case ev.Checkpointed():
+            if event.error is not None:
+                return f"checkpoint failed: {_error(event.error, looks)}"
+            return f"checkpoint {name(event.checkpoint_id)} ({event.size:,} bytes)"
+        case ev.Resumed():
+            where = f"{name(event.checkpoint_id)}, after superstep {event.superstep} of run {name(event.origin)}"
+            changed = _count(len(event.changes), "key")
+            return f"resumes from {where}: {changed} restored, {_count(len(event.waiting), 'message')} waiting"
         case ev.Found():
             return f"{name(event.finding)}: {plain(event.message, looks.ascii, 300)}"
 

@@ -15,7 +15,7 @@ Meaning: TypeAlias = Literal[
     "run", "superstep", "delivered", "started", "completed", "failed", "cancelled", "abandoned", "sent", "routed",
     "dropped", "read", "written", "undone", "waiting", "held", "contended", "released", "effect", "output", "arrived",
     "committed", "finding", "added", "changed", "removed", "pending", "cursor", "past", "future", "concurrent",
-    "open", "closed", "leaf", "more", "rule", "barrier", "arrow", "bar", "match", "ok",
+    "open", "closed", "leaf", "more", "rule", "barrier", "arrow", "bar", "match", "ok", "kept",
 ]  # fmt: skip
 
 _TABLE: dict[Meaning, tuple[str, str, str]] = {
@@ -42,6 +42,7 @@ _TABLE: dict[Meaning, tuple[str, str, str]] = {
     "output": ("★", "*", "bold #8ddb8c"),
     "arrived": ("┤", "{", "#8fa8c8"),
     "committed": ("═", "=", "bold #8ddb8c"),
+    "kept": ("▤", "k", "#8ddb8c"),
     "finding": ("▲", "!", "bold #ff7b72"),
     "added": ("+", "+", "bold #8ddb8c"),
     "changed": ("~", "~", "bold #f2cc60"),
@@ -66,6 +67,8 @@ _TABLE: dict[Meaning, tuple[str, str, str]] = {
 KINDS: dict[str, Meaning] = {
     "run-started": "run",
     "run-ended": "run",
+    "resumed": "run",
+    "checkpointed": "kept",
     "superstep-started": "superstep",
     "superstep-completed": "superstep",
     "superstep-failed": "failed",

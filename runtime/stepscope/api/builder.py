@@ -10,6 +10,7 @@ from ..errors import WorkflowError
 from ..events import EdgeInfo, ExecutorInfo, GraphInfo, KeyInfo
 from ..kernel.model import Group, Node, Plan
 from ..statekey import StateKey
+from .declared import check_types
 from .edges import Case, Condition, Default, EdgeSpec, Endpoint, Selection, id_of, label_of, plain_function
 from .executor import Executor
 from .validate import WorkflowWarning, problems, suspicions
@@ -19,7 +20,8 @@ from .workflow import Workflow
 class WorkflowBuilder:
     """Collects executors and edges. An executor's rank is the order of its first mention, left to right (ORD-2).
 
-    `state` declares keys; `max_supersteps` bounds a run (DLK-1). Methods return the builder. An end of an edge may be
+    `state` declares keys; `max_supersteps` bounds a run (DLK-1); `types` are classes whose values state may hold beyond
+    those that handlers are annotated with, for checkpoints (BAR-4). Methods return the builder. An end of an edge may be
     an executor, or the id of one that is mentioned as an object elsewhere.
     """
 
@@ -30,6 +32,7 @@ class WorkflowBuilder:
         name: str = "workflow",
         state: Sequence[StateKey] = (),
         max_supersteps: int = 100,
+        types: Sequence[type] = (),
     ) -> None:
         """Raises `WorkflowError` for what cannot be one of these."""
         if not isinstance(max_supersteps, int) or max_supersteps < 1:
@@ -37,6 +40,7 @@ class WorkflowBuilder:
         self._name = name
         self._max_supersteps = max_supersteps
         self._state = list(state)
+        self._types = check_types(name, types)
         self._mentioned: list[Endpoint] = []
         self._edges: list[EdgeSpec] = []
         self._mention(start_executor)
@@ -122,7 +126,7 @@ class WorkflowBuilder:
             raise WorkflowError(f"workflow {self._name!r} cannot be built: " + " ".join(wrong))
         for text in suspicions(executors, self._edges):
             warnings.warn(f"workflow {self._name!r}: {text}", WorkflowWarning, stacklevel=2)
-        return Workflow(self._plan(ids, executors), [executors[one] for one in ids])
+        return Workflow(self._plan(ids, executors), [executors[one] for one in ids], self._types)
 
     def _plan(self, ids: list[str], executors: dict[str, Executor]) -> Plan:
         rank = {one: index for index, one in enumerate(ids)}

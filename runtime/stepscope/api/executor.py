@@ -9,14 +9,12 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
 
 from ..context import SyncWorkflowContext
-from ..drivers.options import seconds
 from ..errors import WorkflowError
 from ..events import HandlerInfo
 from .matching import chooser, name_of, uncheckable
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__stepscope_handler__"
-_TIMEOUT = "__stepscope_timeout__"
 
 
 class HandlerSpec:
@@ -31,18 +29,13 @@ class HandlerSpec:
         "name",
         "outputs",
         "runs",
+        "scope",
         "sends",
-        "timeout",
         "wants_context",
     )
 
     def __init__(
-        self,
-        function: Callable[..., Any],
-        owner: str,
-        scope: dict[str, Any],
-        executor: Executor | None = None,
-        timeout: float | None = None,
+        self, function: Callable[..., Any], owner: str, scope: dict[str, Any], executor: Executor | None = None
     ) -> None:
         """Read the annotations of a method of `executor`, or of a function where that is None.
 
@@ -50,6 +43,7 @@ class HandlerSpec:
         """
         bound = executor is not None
         self.function = function
+        self.scope = scope
         self.name = function.__name__
         self.runs: Literal["task", "thread", "workflow"] = "task" if inspect.iscoroutinefunction(function) else "thread"
         where = f"handler {self.name!r} of {owner}"
@@ -87,15 +81,8 @@ class HandlerSpec:
         self.outputs: Any = args[1] if len(args) > 1 else Any
         self.code = function.__code__
         self.info = HandlerInfo(
-            self.name,
-            name_of(self.message_type),
-            self.code.co_filename,
-            self.code.co_firstlineno,
-            self.runs,
-            timeout,
+            self.name, name_of(self.message_type), self.code.co_filename, self.code.co_firstlineno, self.runs
         )
-        self.timeout = timeout
-        """Seconds, None where the run's option applies (PAR-4)."""
 
     def __str__(self) -> str:
         """The handler's name, as events carry it."""
@@ -119,35 +106,13 @@ def _locals_around(function: Callable[..., Any]) -> dict[str, Any]:
     return names
 
 
-def _checked(timeout: float | None) -> float | None:
-    if timeout is not None:
-        seconds("timeout", timeout)
-    return timeout
-
-
-@overload
-def handler(function: F, /) -> F: ...
-@overload
-def handler(*, timeout: float | None = None) -> Callable[[F], F]: ...
-def handler(function: Callable[..., Any] | None = None, /, *, timeout: float | None = None) -> Any:
+def handler(function: F) -> F:
     """Make a method of an `Executor` the handler of the messages its first parameter is annotated with.
 
     ``async def`` runs as an asyncio task (PAR-5), ``def`` in a worker thread (PAR-2). The second parameter, if any,
     is a `WorkflowContext`, or in a ``def`` handler a `SyncWorkflowContext`: annotated so, its calls have the types that
     they have.
-
-    ``@handler(timeout=30)``: a handler that takes more seconds is cancelled and fails its superstep (PAR-4, BAR-3).
-    Raises `WorkflowError` for a `timeout` that is not a number above 0.
     """
-    _checked(timeout)
-
-    def mark(function: F) -> F:
-        setattr(function, _MARK, _locals_around(function))
-        setattr(function, _TIMEOUT, timeout)
-        return function
-
-    if function is None:
-        return mark
     setattr(function, _MARK, _locals_around(function))
     return function
 
@@ -191,8 +156,7 @@ class Executor:
             for name, member in vars(cls).items():
                 scope = getattr(member, _MARK, None)
                 if scope is not None:
-                    timeout = getattr(member, _TIMEOUT, None)
-                    found[name] = HandlerSpec(member, f"{type(self).__name__} {self.id!r}", scope, self, timeout)
+                    found[name] = HandlerSpec(member, f"{type(self).__name__} {self.id!r}", scope, self)
                 else:
                     found.pop(name, None)
         if not found:
@@ -200,6 +164,17 @@ class Executor:
                 f"executor {self.id!r} ({type(self).__name__}) has no handler; decorate a method with @handler."
             )
         return tuple(found.values())
+
+    async def on_checkpoint_save(self) -> dict[str, Any]:
+        """What the executor itself has to remember, for a checkpoint; called at each barrier of a run that takes them.
+
+        Override it to keep attributes across a resume; the dict holds what messages may hold. What it raises counts as
+        a checkpoint that cannot be written (BAR-6).
+        """
+        return {}
+
+    async def on_checkpoint_restore(self, state: dict[str, Any]) -> None:
+        """Take back what `on_checkpoint_save` gave; called before a resumed run goes on, finished runs included."""
 
     @functools.cached_property
     def match(self) -> Callable[[Any], HandlerSpec | None]:
@@ -214,10 +189,9 @@ class Executor:
 class FunctionExecutor(Executor):
     """An executor whose one handler is a function; made by `@executor`."""
 
-    def __init__(self, function: Callable[..., Any], id: str | None = None, timeout: float | None = None) -> None:
-        """`id` is the function's name where not given; `timeout` in seconds (PAR-4)."""
+    def __init__(self, function: Callable[..., Any], id: str | None = None) -> None:
+        """`id` is the function's name where not given."""
         super().__init__(id or function.__name__)
-        self.timeout = _checked(timeout)
         self.function = function
         self._scope = _locals_around(function)
         self.__doc__ = function.__doc__
@@ -230,19 +204,15 @@ class FunctionExecutor(Executor):
     @functools.cached_property
     def handlers(self) -> tuple[HandlerSpec, ...]:
         """The function."""
-        return (HandlerSpec(self.function, f"executor {self.id!r}", self._scope, timeout=self.timeout),)
+        return (HandlerSpec(self.function, f"executor {self.id!r}", self._scope),)
 
 
 @overload
 def executor(function: Callable[..., Any], /) -> FunctionExecutor: ...
 @overload
-def executor(
-    *, id: str | None = None, timeout: float | None = None
-) -> Callable[[Callable[..., Any]], FunctionExecutor]: ...
-def executor(
-    function: Callable[..., Any] | None = None, /, *, id: str | None = None, timeout: float | None = None
-) -> Any:
-    """Make a function an executor: ``@executor`` or ``@executor(id="review", timeout=30)``; see `handler`.
+def executor(*, id: str | None = None) -> Callable[[Callable[..., Any]], FunctionExecutor]: ...
+def executor(function: Callable[..., Any] | None = None, /, *, id: str | None = None) -> Any:
+    """Make a function an executor: ``@executor`` or ``@executor(id="review")``.
 
     The first parameter is annotated with the message type, the second, if any, as one of a `handler` is.
     """
@@ -250,4 +220,4 @@ def executor(
         if not callable(function):
             raise WorkflowError('write @executor(id="...") with the id by name.')
         return FunctionExecutor(function)
-    return lambda inner: cast(Any, FunctionExecutor(inner, id, timeout))
+    return lambda inner: cast(Any, FunctionExecutor(inner, id))

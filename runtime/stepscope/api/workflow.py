@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Unpack
 
+from ..checkpoints.encoding import Types
+from ..checkpoints.storage import CheckpointStorage
+from ..drivers.checkpointing import Keeping
 from ..drivers.options import Options, RunOptions
+from ..drivers.resuming import resumption
 from ..drivers.scope import run_child
 from ..drivers.session import Session, WorkflowResult
 from ..drivers.streaming import WorkflowEvent, stream_run
@@ -14,15 +18,17 @@ from ..events import GraphInfo, HandlerInfo
 from ..kernel import Invocation, Plan
 from ..kernel.ops import Send
 from ..observe import Record, observers_for
+from .declared import declared_types
 from .executor import Executor
 
 
 class Workflow:
     """What `WorkflowBuilder.build` gives. Holds no state of any run: runs may overlap."""
 
-    def __init__(self, plan: Plan, executors: Sequence[Executor]) -> None:
-        """Made by the builder."""
+    def __init__(self, plan: Plan, executors: Sequence[Executor], types: Sequence[type] = ()) -> None:
+        """Made by the builder; `types` are those it was given."""
         self._plan = plan
+        self._types = list(types)
         self.executors = list(executors)
 
     @property
@@ -40,26 +46,88 @@ class Workflow:
         """Where the input goes."""
         return self.executors[self._plan.start]
 
-    async def run(self, message: Any = None, *, record: Record = None, **options: Unpack[Options]) -> WorkflowResult:
+    def _within(self, prefix: str = "", around: tuple[Workflow, ...] = ()) -> Iterator[tuple[str, Workflow]]:
+        """This workflow and those inside it, with what goes before their executors' ids (SUB-1)."""
+        yield prefix, self
+        for one in self.executors:
+            if isinstance(one, WorkflowExecutor) and one.workflow not in (*around, self):
+                yield from one.workflow._within(f"{prefix}{one.id}/", (*around, self))
+
+    @cached_property
+    def declared_types(self) -> list[type]:
+        """Classes whose values a checkpoint may hold (BAR-4); see `declared.declared_types`."""
+        workflows = dict.fromkeys(workflow for _, workflow in self._within())
+        return declared_types(
+            [one for workflow in workflows for one in workflow.executors],
+            [key for workflow in workflows for key in workflow._plan.keys.values()],
+            [cls for workflow in workflows for cls in workflow._types],
+        )
+
+    def _keeping(self, storage: CheckpointStorage) -> Keeping:
+        remembering = [
+            (prefix + one.id, one)
+            for prefix, workflow in self._within()
+            for one in workflow.executors
+            if getattr(one.on_checkpoint_save, "__func__", None) is not Executor.on_checkpoint_save
+        ]
+        return Keeping(storage, Types(self.name, self.declared_types), remembering)
+
+    async def run(
+        self,
+        message: Any = None,
+        *,
+        record: Record = None,
+        checkpoints: CheckpointStorage | None = None,
+        **options: Unpack[Options],
+    ) -> WorkflowResult:
         """Run to quiescence.
 
-        `record` is a path, an observer, or several. The options, the same for `stream`, are `mode`, `seed` and the others
-        of `stepscope.drivers.options.Options`, where each is explained.
+        `record` is a path, an observer, or several. `checkpoints` is where to keep a checkpoint of each barrier, to
+        `resume` from (BAR-4). The options, the same for `stream`, are `mode`, `seed` and the others of
+        `stepscope.drivers.options.Options`, where each is explained.
 
         Raises `SuperstepError` when a superstep fails (BAR-3), `ConvergenceError` (DLK-1), `StarvedFanInError` in a
-        strict run, and `WorkflowError` for an input no handler takes or a recording that cannot be written.
+        strict run, `CheckpointError` for a checkpoint that cannot be written (BAR-6), and `WorkflowError` for an input
+        no handler takes or a recording that cannot be written.
         """
-        return await Session(self._plan, message, RunOptions.of(options), observers_for(record)).run()
+        given = RunOptions.of(options)
+        keeping = None if checkpoints is None else self._keeping(checkpoints)
+        return await Session(self._plan, message, given, observers_for(record), checkpoints=keeping).run()
+
+    async def resume(
+        self, checkpoints: CheckpointStorage, checkpoint_id: str | None = None, *, record: Record = None
+    ) -> WorkflowResult:
+        """Go on from a checkpoint, by default the latest of this workflow, with the options the run had (BAR-5).
+
+        The result covers the whole run; its findings are those from here on. A finished run gives its result again and
+        runs nothing. Checkpoints are kept in the same storage, under a new run id. What the superstep after the
+        checkpoint did outside, in effects, is done again, with the same `ctx.uuid()` (BAR-3).
+
+        Raises `CheckpointError` if there is no checkpoint, or it is damaged, or the workflow changed since; else as `run`.
+        """
+        keeping = self._keeping(checkpoints)
+        found = await resumption(self._plan, keeping, checkpoint_id)
+        session = Session(
+            self._plan, None, found.options, observers_for(record), checkpoints=keeping, resumed=found
+        )  # fmt: skip
+        return await session.run()
 
     def stream(
-        self, message: Any = None, *, record: Record = None, **options: Unpack[Options]
+        self,
+        message: Any = None,
+        *,
+        record: Record = None,
+        checkpoints: CheckpointStorage | None = None,
+        **options: Unpack[Options],
     ) -> AsyncGenerator[WorkflowEvent, None]:
         """Run, and give what happens while it does (BAR-7). Options and errors as in `run`.
 
-        "superstep_completed" comes once the superstep is durable in the recording, and what follows comes after it.
+        "superstep_completed" comes once the superstep's checkpoint is kept and it is durable in the recording, and what
+        follows comes after it.
         The last event is "run_completed", whose `data` is the `WorkflowResult`. Leaving the loop cancels the run.
         """
-        return stream_run(self._plan, message, RunOptions.of(options), observers_for(record))
+        keeping = None if checkpoints is None else self._keeping(checkpoints)
+        return stream_run(self._plan, message, RunOptions.of(options), observers_for(record), keeping)
 
     def __repr__(self) -> str:
         """For messages."""
@@ -71,13 +139,13 @@ class _Hosting:
 
     name = "run"
     runs = "workflow"
-    timeout = None
     sends = Any
     outputs = Any
 
     def __init__(self, start: Executor, host: Callable[[Any, Invocation, Any], Awaitable[None]]) -> None:
         self.host = host
         self.message_type: Any = object
+        self.scope: dict[str, Any] = {}
         self.info = HandlerInfo(
             "run", " or ".join(spec.info.message_type for spec in start.handlers), "", 0, "workflow"
         )

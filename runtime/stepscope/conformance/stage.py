@@ -87,14 +87,11 @@ class Stage:
             self.reports.append(Report(kind=kind, text=text))
             self._news.notify_all()
 
-    def stream(self, line: str, *, provisional: bool = False) -> None:
-        """A watcher of the run is told something, now: ``output v``, ``completed k`` or ``failed k``.
-
-        `provisional`: the engine marks it as not yet final.
-        """
+    def stream(self, line: str) -> None:
+        """A watcher of the run is told something, now: ``output v``, ``completed k`` or ``failed k``."""
         with self._news:
             self.streamed.append(line)
-            self.say("streamed", line, value=provisional)
+            self._news.notify_all()
 
     def over(self) -> None:
         """The run has ended."""

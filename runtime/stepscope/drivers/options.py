@@ -16,6 +16,7 @@ from ..errors import WorkflowError
 
 Mode: TypeAlias = Literal["concurrent", "deterministic"]
 OnStall: TypeAlias = Literal["report", "pass", "fail"]
+OnCheckpointError: TypeAlias = Literal["fail", "continue"]
 
 
 class Options(TypedDict, total=False):
@@ -35,8 +36,8 @@ class Options(TypedDict, total=False):
     """What to do then, besides."""
     cancel_grace: float
     """How long cancelled handlers may take to end (BAR-3)."""
-    timeout: float | None
-    """How long a handler that has no `timeout` of its own may take (PAR-4); None for as long as it likes."""
+    on_checkpoint_error: OnCheckpointError
+    """What a checkpoint that cannot be written does to the run: "fail", the default, or "continue" (BAR-6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class RunOptions:
     stall_timeout: float = 60.0
     on_stall: OnStall = "report"
     cancel_grace: float = 5.0
-    timeout: float | None = None
+    on_checkpoint_error: OnCheckpointError = "fail"
 
     @classmethod
     def of(cls, given: Options) -> RunOptions:
@@ -67,6 +68,7 @@ class RunOptions:
         """Check the values."""
         _one_of("mode", self.mode, get_args(Mode))
         _one_of("on_stall", self.on_stall, get_args(OnStall))
+        _one_of("on_checkpoint_error", self.on_checkpoint_error, get_args(OnCheckpointError))
         if self.seed is not None and not isinstance(self.seed, int):
             raise WorkflowError(f"seed is a whole number, not {self.seed!r}.")
         if self.max_concurrency is not None and (not isinstance(self.max_concurrency, int) or self.max_concurrency < 1):
@@ -76,8 +78,6 @@ class RunOptions:
         seconds("stall_timeout", self.stall_timeout)
         if self.cancel_grace != 0:
             seconds("cancel_grace", self.cancel_grace)
-        if self.timeout is not None:
-            seconds("timeout", self.timeout)
 
     @property
     def drawn_seed(self) -> int:
@@ -86,6 +86,16 @@ class RunOptions:
             return self.seed
         return 0 if self.mode == "deterministic" else secrets.randbits(53)
 
+    def stored(self) -> dict[str, Any]:
+        """What a checkpoint keeps of them (BAR-4)."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def restored(cls, stored: dict[str, Any], seed: int) -> RunOptions:
+        """From a checkpoint, with the seed that was drawn; what it does not know of has its default (BAR-5)."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{**{name: value for name, value in stored.items() if name in known}, "seed": seed})
+
     def as_data(self) -> dict[str, Any]:
         """What a recording says of them."""
         return {
@@ -93,7 +103,7 @@ class RunOptions:
             "max_concurrency": self.max_concurrency,
             "stall_timeout": self.stall_timeout,
             "on_stall": self.on_stall,
-            "timeout": self.timeout,
+            "on_checkpoint_error": self.on_checkpoint_error,
         }
 
 

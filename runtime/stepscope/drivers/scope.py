@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -68,18 +69,26 @@ def run_ended(kernel: Kernel, error: BaseException | None) -> RunEnded:
     )
 
 
-async def run_scope(driver: Driver, kernel: Kernel, payload: Value, host: Invocation | None = None) -> None:
-    """Run a scope to quiescence. Raises what fails it; the kernel is then as it was at the last barrier."""
+async def run_scope(
+    driver: Driver, kernel: Kernel, host: Invocation | None = None, keep: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Run a scope from the barrier it is at to quiescence. `keep` takes a checkpoint at each barrier.
+
+    Raises what fails it; the kernel is then as it was at the last barrier.
+    """
     journal = driver.journal
-    kernel.begin(payload)
-    driver.prepare(kernel.plan)
     while inboxes := kernel.open():
         try:
             await driver.superstep(kernel, inboxes, host)
         except asyncio.CancelledError:
             kernel.cancel()
             raise
-        kernel.close()
+        if keep is None:
+            kernel.close()
+        else:
+            kernel.commit()
+            await keep()
+            kernel.announce()
         if journal.on and host is None:
             journal.flush(barrier=True)
 
@@ -120,7 +129,8 @@ async def run_child(driver: Driver, plan: Plan, inv: Invocation, message: Any) -
 
     driver.hosting[inv] = lambda: end(asyncio.CancelledError())
     try:
-        await run_scope(driver, kernel, payload, inv)
+        kernel.begin(payload)
+        await run_scope(driver, kernel, inv)
     except BaseException as error:
         end(error)
         raise

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,11 +18,13 @@ from ..kernel import Kernel, Plan
 from ..observe import ALL, Observer, RunSink
 from ..values import Value
 from .base import Driver
+from .checkpointing import Keeper, Keeping
 from .choosers import Seeded
 from .concurrent import ConcurrentDriver
 from .controlled import ControlledDriver
 from .describe import error_info
 from .options import RunOptions
+from .resuming import Resumption
 from .scope import run_ended, run_scope, run_started
 
 _TICK = 0.02
@@ -64,20 +66,33 @@ class Session:
         observers: Sequence[Observer],
         extra: Sequence[RunSink] = (),
         announce: Callable[[int], None] | None = None,
+        checkpoints: Keeping | None = None,
+        resumed: Resumption | None = None,
     ) -> None:
         """`extra` are sinks that take no part in durability, such as a stream's; `announce` is told what is durable.
 
-        Raises `WorkflowError` if an observer cannot watch, `UnstorableValueError` for the input.
+        `checkpoints` says where checkpoints go, `resumed` where the run goes on; `message` is then not looked at.
+
+        Raises `WorkflowError` if an observer cannot watch, `UnstorableValueError` for the input, `CheckpointError` for
+        a checkpoint that does not fit.
         """
         self.run_id = uuid.uuid4().hex[:16]
         began = time.perf_counter_ns()
         self._journal = Journal(lambda: time.perf_counter_ns() - began)
         self._ended = False
         self._options = options
-        self._payload = Value.of(message, "workflow {!r}: its input", plan.name)
+        self._resumed = resumed
         self._kernel = Kernel(plan, self._journal, strict=options.strict, describe=error_info)
-        self._kernel.check_input(self._payload)
+        if resumed is None:
+            self._payload = Value.of(message, "workflow {!r}: its input", plan.name)
+            self._kernel.check_input(self._payload)
+        else:
+            self._payload = resumed.payload
+            resumed.apply(self._kernel)
         self._seed = options.drawn_seed
+        self._keeper = (
+            None if checkpoints is None else Keeper(checkpoints, self._kernel, options, self._seed, self._payload)
+        )
         started = run_started(
             plan, self._journal, options, self._seed, self._payload,
             run_id=self.run_id, version=_version(), unix_ns=time.time_ns(),
@@ -92,6 +107,8 @@ class Session:
         self._journal.announce = announce
         if self._journal.on:
             self._journal.append(started)
+            if resumed is not None:
+                self._journal.append(resumed.event(self._journal, self._kernel))
 
     async def run(self) -> WorkflowResult:
         """Run to quiescence. Raises what `Workflow.run` says."""
@@ -107,7 +124,13 @@ class Session:
         if journal.on:
             ticker = loop.call_later(_TICK, tick)
         try:
-            await run_scope(self._driver(), kernel, self._payload)
+            driver = self._driver()
+            keep = None if self._keeper is None else partial(self._keeper.keep, self.run_id)
+            if self._resumed is None:
+                kernel.begin(self._payload)
+                if keep is not None:
+                    await keep()
+            await run_scope(driver, kernel, keep=keep)
         except BaseException as error:
             self.end(error)
             raise

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..events import (
     AnyEvent,
+    Checkpointed,
     Delivered,
     Dropped,
     Event,
@@ -27,6 +28,7 @@ from ..findings import of_event
 from ..kernel import Plan
 from ..observe import ALL, Observer
 from ..values import Value
+from .checkpointing import Keeping
 from .options import RunOptions
 from .session import Session
 
@@ -36,10 +38,10 @@ class WorkflowEvent:
     """Something that happened, in real order.
 
     `type` is "run_started", "superstep_started", "executor_invoked", "executor_completed", "executor_failed",
-    "executor_cancelled", "executor_abandoned", "output", "message_dropped", "finding", "superstep_completed",
-    "superstep_failed" or "run_completed". `data` is the message of "executor_invoked" and "message_dropped", the
+    "executor_cancelled", "executor_abandoned", "output", "message_dropped", "finding", "checkpointed",
+    "superstep_completed", "superstep_failed" or "run_completed". `data` is the message of "executor_invoked" and "message_dropped", the
     value of "output", the `ErrorInfo` of "executor_failed", a list of them of "superstep_failed", the `Finding` of
-    "finding", the run id of "run_started", the `WorkflowResult` of "run_completed". `provisional` outputs are retracted
+    "finding", the checkpoint's id of "checkpointed", the run id of "run_started", the `WorkflowResult` of "run_completed". `provisional` outputs are retracted
     by "superstep_failed". Events inside sub-workflows have ids ``parent/child`` and the sub-workflow's superstep.
     """
 
@@ -116,17 +118,19 @@ class _StreamSink:
             case SuperstepCompleted():
                 self._payloads.clear()
                 return WorkflowEvent("superstep_completed", step)
+            case Checkpointed() if event.error is None:
+                return WorkflowEvent("checkpointed", step, None, event.checkpoint_id)
             case SuperstepFailed():
                 return WorkflowEvent("superstep_failed", step, None, event.errors)
         return None
 
 
 async def stream_run(
-    plan: Plan, message: Any, options: RunOptions, observers: Sequence[Observer]
+    plan: Plan, message: Any, options: RunOptions, observers: Sequence[Observer], checkpoints: Keeping | None = None
 ) -> AsyncGenerator[WorkflowEvent, None]:
     """See `Workflow.stream`."""
     sink = _StreamSink()
-    session = Session(plan, message, options, observers, [sink], sink.release)
+    session = Session(plan, message, options, observers, [sink], sink.release, checkpoints)
     run = asyncio.create_task(session.run())
     run.add_done_callback(lambda _: sink.announced.put_nowait(None))
     try:

@@ -1,6 +1,7 @@
 """One scope of a run, superstep by superstep: deliver, run, meet at the barrier, commit (ORD-5..8, BAR-1..3, DLK-1..3).
 
-A driver calls `begin` once, then for each superstep `open`, `start`/`apply`/`end` of its invocations, and `close`.
+A driver calls `begin` or `restore` once, then for each superstep `open`, `start`/`apply`/`end` of its invocations, and
+`close`, or with a checkpoint in between `commit` and `announce`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from ..events import (
     SuperstepCompleted,
     SuperstepFailed,
     SuperstepStarted,
-    TimedOut,
 )
 from ..journal import Journal
 from ..values import Value, text
@@ -40,6 +40,7 @@ from .ops import Op
 from .pool import Buffers
 from .report import Reporter
 from .route import Decision, Drop, Parcel, Router, Routing
+from .snapshot import Snapshot, buffered, parcels, pools, waiting
 from .state import State
 
 Inboxes: TypeAlias = list[list[Invocation]]
@@ -110,6 +111,37 @@ class Kernel:
         initial = sorted(self.state.committed.items())
         self._digest = Digest(self.names[self.plan.start], payload, initial)
         self._next = {self.plan.start: [Parcel(-1, payload, [0], [""], handler)]}
+
+    def snapshot(self) -> Snapshot:
+        """All that `restore` needs to go on from this barrier (BAR-4)."""
+        assert self._digest is not None
+        assert not self._open, "a checkpoint is taken only at a barrier"
+        invocations, messages = self.journal.numbers()
+        return Snapshot(
+            superstep=self.superstep,
+            chain=self._digest.chain,
+            invocations=invocations,
+            messages=messages,
+            state=[(key, value) for key, value in sorted(self.state.committed.items()) if value is not None],
+            outputs=list(self.outputs),
+            waiting=waiting(self._next),
+            buffered=buffered(self._buffers),
+            grown=self.report.grown(),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Instead of `begin`: be where the kernel was that gave the snapshot (BAR-5). Its plan must have been alike.
+
+        Raises `WorkflowError` for a waiting message that no handler takes.
+        """
+        self.superstep = self.report.superstep = snapshot.superstep
+        self._digest = Digest.continued(snapshot.chain)
+        self.state.committed = dict(snapshot.state)
+        self.outputs = list(snapshot.outputs)
+        self.journal.number_from(snapshot.invocations, snapshot.messages)
+        self.report.grew(snapshot.grown)
+        self._next = parcels(self.plan, snapshot.waiting)
+        self._buffers = pools(self.plan, snapshot.buffered)
 
     @property
     def digest(self) -> str:
@@ -186,7 +218,7 @@ class Kernel:
         inv.outcome = outcome
         journal = self.journal
         info = None
-        if error is not None:
+        if error is not None and outcome == "failed":
             info = self._describe(error)
             if isinstance(error, Exception):
                 self.failures.append((inv.rank, error))
@@ -200,14 +232,7 @@ class Kernel:
         if journal.on:
             journal.append(
                 HandlerEnded(
-                    journal.seq(),
-                    journal.clock(),
-                    self.scope,
-                    self.superstep,
-                    inv.id,
-                    inv.executor,
-                    outcome,
-                    info if outcome == "failed" else None,
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, outcome, info
                 )
             )
         if info is not None and not isinstance(error, DeadlockError):  # that one was reported when it formed
@@ -221,17 +246,6 @@ class Kernel:
                         journal.seq(), journal.clock(), self.scope, self.superstep, inv.executor, self._arrivals
                     )
                 )
-
-    def timed_out(self, inv: Invocation, seconds: float, waiting_for: str) -> None:
-        """Its timeout fires here; it has still to end (PAR-4)."""
-        journal = self.journal
-        if journal.on:
-            journal.append(
-                TimedOut(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, float(seconds),
-                    waiting_for,
-                )
-            )  # fmt: skip
 
     def _let_go(self, inv: Invocation, outcome: Outcome) -> None:
         """Take it out of every queue, release what it holds (STA-7), refuse what waits for it still (BAR-2)."""
@@ -260,6 +274,17 @@ class Kernel:
     # -- the barrier ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
+        """Pass the barrier: `commit`, with no checkpoint to take, and `announce`. Raises `SuperstepError`."""
+        self.commit()
+        self.announce()
+
+    def announce(self) -> None:
+        """The superstep is over and committed, and its checkpoint, if any, is kept (BAR-1)."""
+        journal = self.journal
+        if journal.on:
+            journal.append(SuperstepCompleted(journal.seq(), journal.clock(), self.scope, self.superstep))
+
+    def commit(self) -> None:
         """Every started invocation has ended: merge and commit (BAR-1), or commit nothing and raise (BAR-3).
 
         Raises `SuperstepError`; the kernel is then as it was at the last barrier.
@@ -316,8 +341,6 @@ class Kernel:
             self.report.dropped(drop, names[drop.message.source])
         if routing.buffers:
             self.report.growing(self.plan, names, routing.buffers)
-        if journal.on:
-            journal.append(SuperstepCompleted(journal.seq(), journal.clock(), self.scope, self.superstep))
 
     def _routed(self, routing: Routing) -> None:
         journal, scope, step, names = self.journal, self.scope, self.superstep, self.names

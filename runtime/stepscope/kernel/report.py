@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 from ..errors import ConvergenceError, DeadlockError, StateConflictError
@@ -14,6 +15,7 @@ from .model import Group, HoldRecord, Invocation, Plan, Ticket
 from .ops import Op, describe
 from .pool import Buffers, Pool
 from .route import Drop
+from .snapshot import Grown
 from .state import CONFLICT_REMEDY
 
 _GROWING = 64
@@ -31,6 +33,14 @@ class Reporter:
         """Who reports what comes after this scope has ended: the scope that hosted it (SUB-1)."""
         self._grown: dict[tuple[str, int], int] = {}
         self._escaped: set[int] = set()
+
+    def grown(self) -> list[Grown]:
+        """Which buffers were reported as growing (ORD-4)."""
+        return [Grown(group, source, limit) for (group, source), limit in self._grown.items()]
+
+    def grew(self, grown: Iterable[Grown]) -> None:
+        """These were reported before."""
+        self._grown = {(one.group, one.source): one.limit for one in grown}
 
     def found(
         self,
@@ -154,6 +164,10 @@ class Reporter:
             executors=list(error.executors),
         )  # fmt: skip
         return error
+
+    def not_kept(self, message: str) -> None:
+        """BAR-6."""
+        self.found("checkpoint-failed", "BAR-6", message, "Mend what failed, so that the run can be resumed from here.")
 
     def escaped(self, inv: Invocation, op: Op) -> None:
         """BAR-2, once an invocation."""

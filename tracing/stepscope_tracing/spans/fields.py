@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from stepscope.errors import WorkflowError
-from stepscope.events import Change, ErrorInfo, Event, GraphInfo, RunStarted
+from stepscope.events import Change, ErrorInfo, Event, GraphInfo, RunStarted, Undelivered
 from stepscope.values import Value, type_name
 
 from . import names
@@ -83,6 +83,8 @@ def _codec(field: str, hint: Any) -> tuple[Callable[[Any], Any] | None, Callable
         return _clean_all, list, list
     if hint == list[Change]:
         return text_of_struct, (lambda raw: struct_of(raw, list[Change])), list
+    if hint == list[Undelivered]:
+        return text_of_struct, (lambda raw: struct_of(raw, list[Undelivered])), list
     if hint is GraphInfo:
         return text_of_struct, (lambda raw: struct_of(raw, GraphInfo)), _nothing
     if origin is dict:

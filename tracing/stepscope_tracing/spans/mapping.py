@@ -25,6 +25,8 @@ _FAMILY: dict[type[ev.Event], Callable[[SpanTree, Any], None]] = {
     ev.SuperstepFailed: supersteps.ended,
     ev.BarrierArrived: supersteps.arrived,
     ev.Committed: supersteps.committed,
+    ev.Checkpointed: supersteps.checkpointed,
+    ev.Resumed: runs.resumed,
     ev.Delivered: invocations.delivered,
     ev.HandlerStarted: invocations.started,
     ev.HandlerEnded: invocations.ended,

@@ -104,6 +104,8 @@ TIMEOUT = "timeout"
 OUTPUT = "output"
 ARRIVE = "arrive"
 BARRIER = "barrier"
+CHECKPOINT = "checkpoint"
+RESUME = "resume"
 FINDING = "finding"
 GET = "get"
 

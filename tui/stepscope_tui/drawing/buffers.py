@@ -6,12 +6,12 @@ import time
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from stepscope.events import Delivered, Routed, RunStarted
+from stepscope.events import Delivered, Resumed, Routed, RunStarted
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
 
-_KINDS = (Routed.kind, Delivered.kind)
+_KINDS = (Routed.kind, Delivered.kind, Resumed.kind)
 
 
 class Buffers:
@@ -59,6 +59,11 @@ class Buffers:
             if key not in self._kept:
                 self._kept[key] = seq
                 self._count(event.target, seq, 1)
+        elif isinstance(event, Resumed):
+            for one in event.waiting:
+                if one.edge:
+                    self._kept[one.messages[0], one.target] = seq
+                    self._count(one.target, seq, 1)
         elif isinstance(event, Delivered):
             for message in event.messages:
                 if self._kept.pop((message, event.executor), 0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepscope.events import RunEnded, RunStarted
+from stepscope.events import Resumed, RunEnded, RunStarted
 from stepscope_tracing.spans import names
 from stepscope_tracing.spans.tree import Scope, SpanTree
 
@@ -18,6 +18,11 @@ def started(tree: SpanTree, event: RunStarted) -> None:
         extra={names.GEN_AI_OPERATION: names.INVOKE_WORKFLOW, names.GEN_AI_AGENT: event.workflow},
     )
     tree.scopes[event.scope] = Scope(event.scope, span)
+
+
+def resumed(tree: SpanTree, event: Resumed) -> None:
+    """The run goes on from a checkpoint."""
+    tree.point(event, names.span_name(names.RESUME), tree.scope(event).top)
 
 
 def ended(tree: SpanTree, event: RunEnded) -> None:

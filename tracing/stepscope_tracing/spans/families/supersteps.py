@@ -1,11 +1,19 @@
-"""``superstep {n}``, and under it ``arrive {executor}`` and ``barrier``: the rhythm of a run (BAR-1, BAR-3).
+"""``superstep {n}``, and under it ``arrive {executor}``, ``barrier`` and ``checkpoint``: the rhythm of a run (BAR-1, BAR-3).
 
-A ``barrier`` span lasts from the first executor's arrival to the commit, which is its event.
+A ``barrier`` span lasts from the first executor's arrival to the commit, which is its event; a ``checkpoint`` span as
+long as it took to write. The one of barrier 0 lies under the run's span.
 """
 
 from __future__ import annotations
 
-from stepscope.events import BarrierArrived, Committed, SuperstepCompleted, SuperstepFailed, SuperstepStarted
+from stepscope.events import (
+    BarrierArrived,
+    Checkpointed,
+    Committed,
+    SuperstepCompleted,
+    SuperstepFailed,
+    SuperstepStarted,
+)
 from stepscope_tracing.spans import names
 from stepscope_tracing.spans.tree import SpanTree
 
@@ -44,3 +52,8 @@ def committed(tree: SpanTree, event: Committed) -> None:
     """The barrier's commit."""
     scope = tree.scope(event)
     tree.point(event, names.span_name(names.BARRIER), scope.top, start_t=scope.arrived_t)
+
+
+def checkpointed(tree: SpanTree, event: Checkpointed) -> None:
+    """A checkpoint was written, or could not be."""
+    tree.point(event, names.span_name(names.CHECKPOINT), tree.scope(event).top, start_t=max(event.t - event.took, 0))
