@@ -202,7 +202,7 @@ class StoreFile:
                 f"{self._name} was written by a newer Stepscope (schema {version}, this one reads {SCHEMA}); upgrade "
                 f"stepscope to use it."
             )
-        if version != SCHEMA or sorted(tables) != sorted(TABLES):
+        if version != SCHEMA or len(tables) != len(TABLES) or set(tables) != set(TABLES):
             raise Damage("its tables are not those of a checkpoint store")
         return True
 
