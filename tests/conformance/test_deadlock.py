@@ -1,16 +1,15 @@
-"""Deadlocks are an error as they form, and no run goes on for ever (DLK-1, DLK-2). Starved fan-ins (DLK-3): test_fan_in."""
+"""Cycles of waits that are not plain rings, and what is no cycle (DLK-2). Rings: test_deadlock_rings."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from stepscope import ConvergenceError, DeadlockError, StateKey, SuperstepError, Workflow, WorkflowBuilder
-from stepscope.events import Committed, Found, LockAcquired, LockReleased, LockWaiting, RunEnded
+from stepscope import DeadlockError, StateKey, WorkflowBuilder
+from stepscope.events import Found, LockWaiting
 from support.workflows import (
     CONCURRENT,
     Act,
@@ -19,19 +18,11 @@ from support.workflows import (
     Log,
     Node,
     Options,
-    Seen,
-    ThreadContext,
-    ThreadNode,
-    build,
     in_every_mode,
-    relay,
-    run,
     siblings,
     swallow,
     watch,
 )
-
-# -- DLK-2 -------------------------------------------------------------------------------------------------------------
 
 
 def ring_keys(size: int) -> list[StateKey]:
@@ -52,82 +43,8 @@ WANTS: dict[str, Callable[[Context, str], Awaitable[Any]]] = {
 }
 
 
-def ring(size: int, want: str, caught: Log | None = None) -> Workflow:
-    """Each of `size` siblings holds its own key and, when all do, wants the next one's."""
-    meeting = asyncio.Barrier(size)
-
-    async def act(_: Any, ctx: Context) -> None:
-        number = int(ctx.executor_id[1:])
-        async with ctx.state.hold(f"k{number}"):
-            await meeting.wait()
-            try:
-                await WANTS[want](ctx, f"k{(number + 1) % size}")
-            except DeadlockError as error:
-                if caught is None:
-                    raise
-                caught((ctx.executor_id, error))
-
-    return siblings({f"e{number}": act for number in range(size)}, state=ring_keys(size))
-
-
 def expected_cycle(size: int) -> set[tuple[str, str, str]]:
     return {(f"e{number}", f"k{number}", f"k{(number + 1) % size}") for number in range(size)}
-
-
-@pytest.mark.parametrize("want", WANTS)
-@pytest.mark.parametrize("size", [2, 3, 10])
-async def test_dlk_2_a_ring_names_each_invocation_what_it_holds_and_wants(size: int, want: str) -> None:
-    seen = await watch(ring(size, want), 0, **CONCURRENT)
-    error = seen.error
-    assert isinstance(error, DeadlockError)
-    assert isinstance(error, SuperstepError)
-    assert set(error.cycle) == expected_cycle(size)
-    assert len(error.cycle) == size
-    for (_, _, wants), (_, holds, _) in zip(error.cycle, [*error.cycle[1:], error.cycle[0]], strict=True):
-        assert wants == holds  # listed along the cycle
-    for name, holds, wants in error.cycle:
-        assert f"'{name}' (invocation " in str(error)
-        assert f"holds '{holds}' and wants '{wants}'" in str(error)
-
-
-@pytest.mark.parametrize("want", WANTS)
-@pytest.mark.parametrize("size", [2, 3, 10])
-async def test_dlk_2_it_is_raised_in_the_requester_as_the_cycle_forms_and_may_be_caught(size: int, want: str) -> None:
-    """In the one that asked last; it lets the others go on, and the run succeeds."""
-    caught = Log()
-    seen = await watch(ring(size, want, caught), 0, **CONCURRENT)
-    assert seen.error is None
-    ((who, error),) = caught.lines
-    last = seen.of(LockWaiting)[-1]
-    assert len(seen.of(LockWaiting)) == size
-    assert who == last.executor == error.cycle[0][0]
-    (found,) = seen.of(Found)
-    assert seen.events[seen.events.index(last) + 1] is found  # at that moment
-    assert (found.finding, found.clause) == ("deadlock", "DLK-2")
-    assert set(found.executors) == {f"e{number}" for number in range(size)}
-    assert set(found.locks) == {f"k{number}" for number in range(size)}
-    assert seen.findings("deadlock")
-    held = {one.key for one in seen.of(LockAcquired)}
-    assert held == {key.name for key in ring_keys(size)}
-    assert len(seen.of(LockReleased)) == len(seen.of(LockAcquired))
-
-
-@pytest.mark.parametrize("size", [2, 3])
-async def test_dlk_2_in_sync_handlers(size: int) -> None:
-    meeting = asyncio.Barrier(size)
-    loop = asyncio.get_running_loop()
-
-    def act(_: Any, ctx: ThreadContext) -> None:
-        number = int(ctx.executor_id[1:])
-        with ctx.state.hold(f"k{number}"):
-            asyncio.run_coroutine_threadsafe(meeting.wait(), loop).result(5)
-            with ctx.state.hold(f"k{(number + 1) % size}"):
-                pass
-
-    acts = {f"e{number}": ThreadNode(f"e{number}", act) for number in range(size)}
-    with pytest.raises(DeadlockError) as caught:
-        await run(siblings(acts, state=ring_keys(size)), 0, **CONCURRENT)
-    assert set(caught.value.cycle) == expected_cycle(size)
 
 
 async def test_dlk_2_under_seeds_a_schedule_either_deadlocks_or_ends() -> None:
@@ -318,108 +235,3 @@ async def test_dlk_2_in_different_supersteps_nobody_waits_for_anybody(options: O
     seen = await watch(WorkflowBuilder(a, state=ring_keys(2)).add_chain([a, b, c]).build(), **options)
     assert seen.error is None
     assert seen.of(LockWaiting) == []
-
-
-# -- DLK-1 -------------------------------------------------------------------------------------------------------------
-
-
-def countdown(*names: str, max_supersteps: int, tail: bool = False) -> Workflow:
-    """A cycle of executors that send on one less; the run of input n takes n + 1 supersteps."""
-
-    async def act(hops: int, ctx: Context) -> None:
-        if hops:
-            await ctx.send_message(hops - 1)
-
-    nodes = [Node(name, act) for name in names]
-    builder = WorkflowBuilder(nodes[0], name="loop", max_supersteps=max_supersteps)
-    for source, target in zip(nodes, [*nodes[1:], nodes[0]], strict=True):
-        builder.add_edge(source, target)
-    return build(builder)
-
-
-def ended(seen: Seen) -> tuple[str, int]:
-    (end,) = seen.of(RunEnded)
-    return end.status, end.supersteps
-
-
-@in_every_mode
-@pytest.mark.parametrize("limit", [1, 2, 7])
-async def test_dlk_1_quiescent_exactly_at_the_limit_succeeds(options: Options, limit: int) -> None:
-    seen = await watch(countdown("a", "b", max_supersteps=limit), limit - 1, **options)
-    assert seen.result.supersteps == limit
-    assert seen.result.findings == []
-
-
-@in_every_mode
-@pytest.mark.parametrize("limit", [1, 2, 7])
-async def test_dlk_1_one_more_does_not(options: Options, limit: int) -> None:
-    """All that was allowed is run and committed; no handler of the next superstep starts."""
-    seen = await watch(countdown("a", "b", max_supersteps=limit), limit, **options)
-    assert isinstance(seen.error, ConvergenceError)
-    assert not isinstance(seen.error, SuperstepError)
-    assert len(seen.of(Committed)) == limit
-    assert ended(seen) == ("failed", limit)
-    (found,) = seen.of(Found)
-    assert (found.finding, found.clause) == ("non-convergence", "DLK-1")
-
-
-@in_every_mode
-@pytest.mark.parametrize("names", ["a", "ab", "abcde"])
-async def test_dlk_1_the_cycle_is_named(options: Options, names: str) -> None:
-    seen = await watch(countdown(*names, max_supersteps=20), 1000, **options)
-    assert isinstance(seen.error, ConvergenceError)
-    assert set(seen.error.executors) == set(names)
-    assert len(seen.error.executors) == len(names)
-    for part in ("'loop'", "20", *names):
-        assert part in str(seen.error)
-    cycle = [*seen.error.executors, seen.error.executors[0]]
-    assert " -> ".join(cycle) in str(seen.error)
-    following = dict(zip(names, names[1:] + names[0], strict=True))
-    assert all(following[one] == next_one for one, next_one in pairwise(cycle))
-
-
-@in_every_mode
-async def test_dlk_1_the_cycle_that_is_still_active_is_named_and_not_another(options: Options) -> None:
-    """One loop has ended long ago, and its messages led on into the one that does not end."""
-
-    async def forever(hops: int, ctx: Context) -> None:
-        await ctx.send_message(hops)
-
-    a, b, c, d = Node("a", relay), Node("b", relay), Node("c", forever), Node("d", forever)
-
-    def short(hops: int) -> bool:
-        return False
-
-    builder = WorkflowBuilder(a, max_supersteps=10).add_edge(a, b).add_edge(b, a, short).add_edge(b, c)
-    seen = await watch(build(builder.add_edge(c, d).add_edge(d, c)), 0, **options)
-    assert isinstance(seen.error, ConvergenceError)
-    assert set(seen.error.executors) == {"c", "d"}
-    assert "'a'" not in str(seen.error)
-    assert "a ->" not in str(seen.error)
-
-
-@in_every_mode
-async def test_dlk_1_no_cycle_is_said_to_be_none(options: Options) -> None:
-    nodes = [Node(name, relay) for name in "abcd"]
-    workflow = WorkflowBuilder(nodes[0], max_supersteps=2).add_chain(nodes).build()
-    seen = await watch(workflow, 0, **options)
-    assert isinstance(seen.error, ConvergenceError)
-    assert "no cycle" in str(seen.error)
-    assert "c" in seen.error.executors
-
-
-@in_every_mode
-async def test_dlk_1_a_cycle_that_fed_the_active_one_is_active_though_it_is_not_its_turn(options: Options) -> None:
-    """Only the sink has an inbox now and lies on no cycle: the loop before it has ended."""
-
-    async def act(hops: int, ctx: Context) -> None:
-        await ctx.send_message(hops - 1, "sink" if hops == 0 else None)
-
-    a, sink, end = Node("a", act), Node("sink", relay), Node("end", swallow)
-    builder = WorkflowBuilder(a, max_supersteps=4).add_edge(a, a, condition=lambda hops: hops >= 0)
-    seen = await watch(
-        build(builder.add_edge(a, sink, condition=lambda hops: hops < 0).add_edge(sink, end)), 2, **options
-    )
-    assert isinstance(seen.error, ConvergenceError)
-    assert "no cycle" in str(seen.error)
-    assert seen.error.executors == ("end",)

@@ -112,8 +112,11 @@ class Locks:
             del self.handed[event.key]
 
     def waits(self, event: ev.LockWaiting) -> None:
-        """One waits only for what another holds, or has just been handed."""
-        assert self.owners.get(event.key, self.handed.get(event.key)) == event.holder != event.inv
+        """One waits only for what another holds, or has just been handed; or will be, if a task of one's own comes first."""
+        holder = self.owners.get(event.key, self.handed.get(event.key))
+        if holder == event.inv and event.key not in self.owners:
+            holder = next(inv for inv in event.queue if inv != event.inv)
+        assert holder == event.holder != event.inv
         if event.op == "hold":
             self.waiting[event.inv, event.key] += 1
 
