@@ -1,10 +1,11 @@
 """What a delivery costs: bare asyncio, ours, ours recorded, ours with spans, and other engines where installed.
 
-    python -m benchmarks.engines          (from the folder `tests`, after `pip install -e .`)
+    python -m benchmarks.engines [--rounds N] [--write FILE]       (from the folder `tests`, after `pip install -e .`)
 
 Prints microseconds of CPU time per delivery, medians over rounds in which each contender runs once, and ratios within
 the rounds: machines differ and are noisy, so only the ratios mean something. Making and closing a recording file costs the
-same whatever the run is; that cost has a row of its own and is left out of "recorded".
+same whatever the run is; that cost has a row of its own and is left out of "recorded". `--write` puts the table of
+ratios between its markers in a document.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from stepscope import WorkflowBuilder, WorkflowContext, executor
 from stepscope_tracing.recorder import open_recorder
 from stepscope_tracing.spans import SpanObserver
 
-from . import other_engines
+from . import other_engines, tables
 from .shapes import DELIVERIES, bare, first_message, workflow
 
 SHAPES = ("ping-pong", "chain", "fan")
@@ -60,7 +61,7 @@ def recorded(shape_workflow: Any, message: int, folder: Path) -> Callable[[], Aw
     return run
 
 
-async def measure() -> tuple[dict[str, dict[str, list[float]]], float]:
+async def measure(rounds: int = ROUNDS) -> tuple[dict[str, dict[str, list[float]]], float]:
     """CPU seconds by shape, contender and round; and what a recording file costs whatever is in it."""
     table: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -69,7 +70,7 @@ async def measure() -> tuple[dict[str, dict[str, list[float]]], float]:
         empty = await compare({"plain": lambda: nothing.run(1), "recorded": recorded(nothing, 1, folder)}, 21)
         fixed = statistics.median(empty["recorded"]) - statistics.median(empty["plain"])
         for shape in SHAPES:
-            table[shape] = await compare(contenders(shape, folder), ROUNDS)
+            table[shape] = await compare(contenders(shape, folder), rounds)
             table[shape]["ours, recorded"] = [seconds - fixed for seconds in table[shape]["ours, recorded"]]
     return table, fixed
 
@@ -96,9 +97,28 @@ def ratio(row: dict[str, list[float]], one: str, other: str) -> float:
     return statistics.median(a / b for a, b in zip(row[one], row[other], strict=True))
 
 
+def documented(table: dict[str, dict[str, list[float]]]) -> str:
+    """The ratios, as they are in the documents."""
+    labels = {
+        "bare asyncio": "by hand",
+        "ours": "Stepscope",
+        "ours, recorded": "Stepscope, recording everything to a file",
+        "ours, spans": "Stepscope, with OpenTelemetry spans",
+        "Agent Framework": f"Agent Framework {other_engines.installed('agent-framework-core')}, telemetry off",
+        "LangGraph": f"LangGraph {other_engines.installed('langgraph')}, no checkpointer",
+    }
+    rows = [
+        [label, *(tables.short(ratio(table[shape], contender, "bare asyncio")) for shape in SHAPES)]
+        for contender, label in labels.items()
+        if contender in table[SHAPES[0]]
+    ]
+    return tables.markdown(["", "ping-pong", "chain of 100", "fan 1-100-1"], rows)
+
+
 def main() -> None:
-    """Print the table."""
-    table, fixed = asyncio.run(measure())
+    """Print the table, and write the ratios."""
+    options = tables.arguments(__doc__, ROUNDS)
+    table, fixed = asyncio.run(measure(options.rounds))
     columns = list(table[SHAPES[0]])
     print("CPU microseconds per delivery (x bare asyncio)")
     for engine, package in (("Agent Framework", "agent-framework-core"), ("LangGraph", "langgraph")):
@@ -114,6 +134,8 @@ def main() -> None:
     for shape in SHAPES:
         print(f"{shape}: recorded / unrecorded = {ratio(table[shape], 'ours, recorded', 'ours'):.2f}")
     print(f"a recording file, made and closed: {fixed * 1e3:.1f} ms")
+    if options.write is not None:
+        tables.put(options.write, "engines", documented(table))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What ordering costs (DET-5): one superstep of ten handlers in both modes, by what the handlers spend their time on.
 
-    python -m benchmarks.ordering          (from the folder `tests`, after `pip install -e .`)
+    python -m benchmarks.ordering [--rounds N] [--write FILE]      (from the folder `tests`, after `pip install -e .`)
 
 Prints wall-clock time as a multiple of the time that one handler's work takes alone, and the ratio of the two modes:
-medians over rounds in which both modes run once.
+medians over rounds in which both modes run once. `--write` puts the table between its markers in a document.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import Any
 
 from stepscope import Executor, StateKey, Workflow, WorkflowBuilder, WorkflowContext, executor
 
+from . import tables
+
 HANDLERS = 10
 SECONDS = 0.05
-OPERATIONS = 200
+OPERATIONS = 4000
 ROUNDS = 5
 
 Work = Callable[[WorkflowContext[Any, Any]], Awaitable[None]]
@@ -54,16 +56,16 @@ async def operations(ctx: WorkflowContext[Any, Any]) -> None:
 
 
 WORK: dict[str, Work] = {
-    "effects": effect,
+    "effects (`ctx.effect`)": effect,
     "foreign awaits": foreign,
-    "computing": cpu,
-    "one lock": locked,
-    "state operations": operations,
+    "computing in async handlers": cpu,
+    "an effect each, under one `hold`": locked,
+    "nothing but state operations": operations,
 }
 
 
-def workflow(work: Work) -> Workflow:
-    """A start, and `HANDLERS` executors that do the work at the same time."""
+def workflow(work: Work, handlers: int = HANDLERS) -> Workflow:
+    """A start, and executors that do the work at the same time."""
 
     @executor(id="start")
     async def start(n: int, ctx: WorkflowContext[int]) -> None:
@@ -76,34 +78,49 @@ def workflow(work: Work) -> Workflow:
 
         return run
 
-    workers = [worker(f"w{i}") for i in range(HANDLERS)]
+    workers = [worker(f"w{i}") for i in range(handlers)]
     keys = [StateKey("key", initial=0, access="live")]
     return WorkflowBuilder(start, state=keys).add_fan_out_edges(start, workers).build()
 
 
 async def measure(work: Work, rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Seconds by mode and round."""
-    built = workflow(work)
-    took: dict[str, list[float]] = {"concurrent": [], "deterministic": []}
+    """Seconds by round: one handler alone, all of them concurrently, all of them in deterministic mode."""
+    one, all_of_them = workflow(work, 1), workflow(work)
+    runs: dict[str, Callable[[], Awaitable[Any]]] = {
+        "alone": lambda: one.run(0),
+        "concurrent": lambda: all_of_them.run(0),
+        "deterministic": lambda: all_of_them.run(0, mode="deterministic"),
+    }
+    took: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
-        for mode, seconds in took.items():
+        for name, run in runs.items():
             before = time.perf_counter()
-            await built.run(0, mode=mode)  # type: ignore[arg-type]
-            seconds.append(time.perf_counter() - before)
+            await run()
+            took[name].append(time.perf_counter() - before)
     return took
 
 
+def ratio(took: dict[str, list[float]], one: str, other: str) -> float:
+    """Median of the rounds' own ratios."""
+    return statistics.median(a / b for a, b in zip(took[one], took[other], strict=True))
+
+
+def table(measured: dict[str, dict[str, list[float]]]) -> str:
+    """The table, as it is in the documents."""
+    compared = (("concurrent", "alone"), ("deterministic", "alone"), ("deterministic", "concurrent"))
+    return tables.markdown(
+        ["the work", "concurrent", "deterministic", "ratio"],
+        [[name, *(tables.short(ratio(took, *pair)) for pair in compared)] for name, took in measured.items()],
+    )
+
+
 def main() -> None:
-    """Print the table."""
-    print(f"{HANDLERS} handlers of {SECONDS} s each; time / {SECONDS} s")
-    print(f"{'':18}{'concurrent':>14}{'deterministic':>16}{'ratio':>8}")
-    for name, work in WORK.items():
-        took = asyncio.run(measure(work))
-        free, ordered = took["concurrent"], took["deterministic"]
-        ratio = statistics.median(b / a for a, b in zip(free, ordered, strict=True))
-        print(
-            f"{name:18}{statistics.median(free) / SECONDS:>14.2f}{statistics.median(ordered) / SECONDS:>16.2f}{ratio:>8.2f}"
-        )
+    """Measure and print, or write."""
+    options = tables.arguments(__doc__, ROUNDS)
+    made = table({name: asyncio.run(measure(work, options.rounds)) for name, work in WORK.items()})
+    print(made)
+    if options.write is not None:
+        tables.put(options.write, "ordering", made)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
 
 from ..context import SyncWorkflowContext
+from ..drivers.options import seconds
 from ..errors import WorkflowError
 from ..events import HandlerInfo
 from .matching import chooser, name_of, uncheckable
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__stepscope_handler__"
+_TIMEOUT = "__stepscope_timeout__"
 
 
 class HandlerSpec:
@@ -31,11 +33,17 @@ class HandlerSpec:
         "runs",
         "scope",
         "sends",
+        "timeout",
         "wants_context",
     )
 
     def __init__(
-        self, function: Callable[..., Any], owner: str, scope: dict[str, Any], executor: Executor | None = None
+        self,
+        function: Callable[..., Any],
+        owner: str,
+        scope: dict[str, Any],
+        executor: Executor | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Read the annotations of a method of `executor`, or of a function where that is None.
 
@@ -81,8 +89,15 @@ class HandlerSpec:
         self.outputs: Any = args[1] if len(args) > 1 else Any
         self.code = function.__code__
         self.info = HandlerInfo(
-            self.name, name_of(self.message_type), self.code.co_filename, self.code.co_firstlineno, self.runs
+            self.name,
+            name_of(self.message_type),
+            self.code.co_filename,
+            self.code.co_firstlineno,
+            self.runs,
+            timeout,
         )
+        self.timeout = timeout
+        """Seconds, None where the run's option applies (PAR-4)."""
 
     def __str__(self) -> str:
         """The handler's name, as events carry it."""
@@ -106,13 +121,35 @@ def _locals_around(function: Callable[..., Any]) -> dict[str, Any]:
     return names
 
 
-def handler(function: F) -> F:
+def _checked(timeout: float | None) -> float | None:
+    if timeout is not None:
+        seconds("timeout", timeout)
+    return timeout
+
+
+@overload
+def handler(function: F, /) -> F: ...
+@overload
+def handler(*, timeout: float | None = None) -> Callable[[F], F]: ...
+def handler(function: Callable[..., Any] | None = None, /, *, timeout: float | None = None) -> Any:
     """Make a method of an `Executor` the handler of the messages its first parameter is annotated with.
 
     ``async def`` runs as an asyncio task (PAR-5), ``def`` in a worker thread (PAR-2). The second parameter, if any,
     is a `WorkflowContext`, or in a ``def`` handler a `SyncWorkflowContext`: annotated so, its calls have the types that
     they have.
+
+    ``@handler(timeout=30)``: a handler that takes more seconds is cancelled and fails its superstep (PAR-4, BAR-3).
+    Raises `WorkflowError` for a `timeout` that is not a number above 0.
     """
+    _checked(timeout)
+
+    def mark(function: F) -> F:
+        setattr(function, _MARK, _locals_around(function))
+        setattr(function, _TIMEOUT, timeout)
+        return function
+
+    if function is None:
+        return mark
     setattr(function, _MARK, _locals_around(function))
     return function
 
@@ -156,7 +193,8 @@ class Executor:
             for name, member in vars(cls).items():
                 scope = getattr(member, _MARK, None)
                 if scope is not None:
-                    found[name] = HandlerSpec(member, f"{type(self).__name__} {self.id!r}", scope, self)
+                    timeout = getattr(member, _TIMEOUT, None)
+                    found[name] = HandlerSpec(member, f"{type(self).__name__} {self.id!r}", scope, self, timeout)
                 else:
                     found.pop(name, None)
         if not found:
@@ -189,9 +227,10 @@ class Executor:
 class FunctionExecutor(Executor):
     """An executor whose one handler is a function; made by `@executor`."""
 
-    def __init__(self, function: Callable[..., Any], id: str | None = None) -> None:
-        """`id` is the function's name where not given."""
+    def __init__(self, function: Callable[..., Any], id: str | None = None, timeout: float | None = None) -> None:
+        """`id` is the function's name where not given; `timeout` in seconds (PAR-4)."""
         super().__init__(id or function.__name__)
+        self.timeout = _checked(timeout)
         self.function = function
         self._scope = _locals_around(function)
         self.__doc__ = function.__doc__
@@ -204,15 +243,19 @@ class FunctionExecutor(Executor):
     @functools.cached_property
     def handlers(self) -> tuple[HandlerSpec, ...]:
         """The function."""
-        return (HandlerSpec(self.function, f"executor {self.id!r}", self._scope),)
+        return (HandlerSpec(self.function, f"executor {self.id!r}", self._scope, timeout=self.timeout),)
 
 
 @overload
 def executor(function: Callable[..., Any], /) -> FunctionExecutor: ...
 @overload
-def executor(*, id: str | None = None) -> Callable[[Callable[..., Any]], FunctionExecutor]: ...
-def executor(function: Callable[..., Any] | None = None, /, *, id: str | None = None) -> Any:
-    """Make a function an executor: ``@executor`` or ``@executor(id="review")``.
+def executor(
+    *, id: str | None = None, timeout: float | None = None
+) -> Callable[[Callable[..., Any]], FunctionExecutor]: ...
+def executor(
+    function: Callable[..., Any] | None = None, /, *, id: str | None = None, timeout: float | None = None
+) -> Any:
+    """Make a function an executor: ``@executor`` or ``@executor(id="review", timeout=30)``; see `handler`.
 
     The first parameter is annotated with the message type, the second, if any, as one of a `handler` is.
     """
@@ -220,4 +263,4 @@ def executor(function: Callable[..., Any] | None = None, /, *, id: str | None = 
         if not callable(function):
             raise WorkflowError('write @executor(id="...") with the id by name.')
         return FunctionExecutor(function)
-    return lambda inner: cast(Any, FunctionExecutor(inner, id))
+    return lambda inner: cast(Any, FunctionExecutor(inner, id, timeout))

@@ -139,6 +139,7 @@ class _Hosting:
 
     name = "run"
     runs = "workflow"
+    timeout = None
     sends = Any
     outputs = Any
 

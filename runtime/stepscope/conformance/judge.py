@@ -93,6 +93,8 @@ def look(expect: Expect, seen: Observation) -> Any:
             return _noted(trace, expect.of or "")
         case "error":
             return None if ran.error is None else ran.error.kind
+        case "provisional":
+            return [one.who for one in trace if one.what == "streamed" and one.value]
         case "missed":
             return [one.who for one in trace if one.what == "missed"]
         case "at_once":
@@ -180,7 +182,7 @@ def _subject(expect: Expect) -> str:
         "digest": "the digest", "handled": "what was handled, in order,", "began": "who began in which superstep",
         "trace": "what happened, in order,", "noted": "what was noted", "error": "the error that ended the run",
         "terminals": "the list of outcomes", "streamed": "what was streamed", "missed": "what did not come in time",
-        "at_once": "the number of handlers at once", "reports": "the list of reports", "replayed": "the outcome of the replay",
+        "at_once": "the number of handlers at once", "reports": "the list of reports", "replayed": "the outcome of the replay", "provisional": "what was marked provisional",
     }[expect.look]  # fmt: skip
     return what if expect.of is None else f"{what} of {expect.of!r}"
 

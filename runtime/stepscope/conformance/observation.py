@@ -19,14 +19,26 @@ class Report(BaseModel):
 
     def names(self, name: str) -> bool:
         """Whether the text names an executor or key, as a word of its own."""
-        return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", self.text) is not None
+        return re.search(rf"(?<!\w)(?<!\w-){re.escape(name)}(?!\w|-\w)", self.text) is not None
 
 
 class Happening(BaseModel):
     """Something that happened, at its place in real order."""
 
     what: Literal[
-        "begin", "end", "fail", "cancel", "arrive", "release", "note", "barrier", "missed", "called", "stopped"
+        "begin",
+        "end",
+        "fail",
+        "cancel",
+        "arrive",
+        "release",
+        "note",
+        "barrier",
+        "missed",
+        "called",
+        "stopped",
+        "checkpoint",
+        "streamed",
     ]
     who: str = ""
     label: str = ""

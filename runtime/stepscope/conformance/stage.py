@@ -87,11 +87,14 @@ class Stage:
             self.reports.append(Report(kind=kind, text=text))
             self._news.notify_all()
 
-    def stream(self, line: str) -> None:
-        """A watcher of the run is told something, now: ``output v``, ``completed k`` or ``failed k``."""
+    def stream(self, line: str, *, provisional: bool = False) -> None:
+        """A watcher of the run is told something, now: ``output v``, ``completed k`` or ``failed k``.
+
+        `provisional`: the engine marks it as not yet final.
+        """
         with self._news:
             self.streamed.append(line)
-            self._news.notify_all()
+            self.say("streamed", line, value=provisional)
 
     def over(self) -> None:
         """The run has ended."""

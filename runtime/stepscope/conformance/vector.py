@@ -11,7 +11,8 @@ from importlib.resources import files
 from itertools import permutations
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from .program import Part, Program
 
@@ -41,6 +42,13 @@ class Cue(Part):
     streamed: str | None = None
     over: bool = False
     stop: bool = False
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A string is a cue, too."""
+        return {"anyOf": [{"type": "string"}, handler(core)]}
 
     @model_validator(mode="before")
     @classmethod
@@ -105,8 +113,11 @@ class Run(Part):
 
 View: TypeAlias = Literal[
     "outputs", "state", "supersteps", "digest", "handled", "began", "trace", "noted", "error", "reports", "terminals",
-    "streamed", "missed", "at_once", "replayed",
+    "streamed", "missed", "at_once", "replayed", "provisional",
 ]  # fmt: skip
+
+
+PREDICATES = ("equals", "one_of", "at_most", "contains", "lacks", "before", "same", "reported", "not_reported")
 
 
 class Reported(Part):
@@ -129,7 +140,8 @@ class Expect(Part):
     | handled | an executor | the messages it got, in the order in which it began with them |
     | began | | [executor, superstep] of each handler, as they began |
     | trace | an executor, or nothing for all | what happened, in real order: ``begin a``, ``end a``, ``fail a``,
-      ``cancel a``, ``arrive g``, ``release g``, ``note a.label``, ``barrier k``; `events` selects by first word |
+      ``cancel a``, ``arrive g``, ``release g``, ``note a.label``, ``barrier k``, ``checkpoint k``,
+      ``called a.label`` (an effect), ``streamed line``; `events` selects by first word |
     | noted | ``a.label`` or ``label`` | the values noted, in real order; without an executor as [executor, value] |
     | error | | the kind of error that ended the run, or null |
     | reports | | errors and reports: for `reported` and `not_reported` |
@@ -138,11 +150,14 @@ class Expect(Part):
     | missed | | cues that did not come in time |
     | at_once | | the largest number of handlers that ran at once |
     | replayed | | ``identical`` or ``diverged`` |
+    | provisional | | the lines of `streamed` that were marked as not yet final |
 
     Exactly one of the predicates is given. `equals`, `one_of`, `at_most`, `contains` (each of these elements),
     `lacks` (none of them), `before` (all of the first come before any of the second, and both come), `reported` and
     `not_reported` must be true in each run; `same` means that all runs show the same.
     """
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in PREDICATES]})
 
     look: View
     of: str | None = None
@@ -169,9 +184,6 @@ class Expect(Part):
         if not self.predicate:
             raise ValueError(f"an expectation has exactly one of {', '.join(PREDICATES)}")
         return self
-
-
-PREDICATES = ("equals", "one_of", "at_most", "contains", "lacks", "before", "same", "reported", "not_reported")
 
 
 class Vector(Part):

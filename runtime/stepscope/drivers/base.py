@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..context import SyncWorkflowContext, WorkflowContext
-from ..errors import WorkflowError
+from ..errors import HandlerTimeoutError, WorkflowError
 from ..journal import Journal
-from ..kernel import Inboxes, Invocation, Kernel
+from ..kernel import Inboxes, Invocation, Kernel, Plan
 from ..kernel.ops import BeginEffect, EndEffect, Op
 from ..values import Value
 from .describe import error_info
@@ -24,6 +25,8 @@ from .effects import Effect, EffectFuture, perform, thread_future
 from .options import RunOptions
 from .round import Answer, Round
 from .threads import ThreadPort
+from .timeouts import Countdown
+from .waiting import waiting_for
 
 
 class Driver(ABC):
@@ -47,6 +50,11 @@ class Driver(ABC):
         """How to end the sub-workflow that an invocation hosts, at once."""
         self._untold: set[Invocation] = set()
         """Sync handlers that were cancelled and do not know it yet."""
+        self._threads_of: dict[Invocation, int] = {}
+        self._expired: dict[Invocation, HandlerTimeoutError] = {}
+        """Those whose timeout has fired, until they end (PAR-4)."""
+        self.begin: Callable[[Invocation], asyncio.Task[None]] = self.task
+        """How to start an invocation."""
 
     # -- what differs --------------------------------------------------------------------------------------------
 
@@ -57,6 +65,18 @@ class Driver(ABC):
     @abstractmethod
     def give_up(self, this: Round) -> None:
         """The grace is over: abandon what still runs of a superstep."""
+
+    @abstractmethod
+    def fail(self, this: Round) -> None:
+        """A superstep cannot commit: cancel all that runs in it and await them, for a while (BAR-3)."""
+
+    @abstractmethod
+    def countdown(self, inv: Invocation, timer: Countdown) -> None:
+        """An invocation with a timeout starts (PAR-4)."""
+
+    @abstractmethod
+    def wants_turn(self, inv: Invocation) -> bool:
+        """Whether it could go on, and waits only to be let."""
 
     @contextmanager
     def round(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> Iterator[Round]:
@@ -95,6 +115,28 @@ class Driver(ABC):
             return self.loop.create_task(self.invoke(inv), context=context)
         return asyncio.Task(self.invoke(inv), loop=self.loop, context=context)  # create_task, with a call less
 
+    def prepare(self, plan: Plan) -> None:
+        """A scope of this plan begins."""
+        if plan.timed or self.options.timeout is not None:
+            self.begin = self._begin_timed
+
+    def _begin_timed(self, inv: Invocation) -> asyncio.Task[None]:
+        inv.task = task = self.task(inv)
+        seconds = self._timeout_of(inv)
+        if seconds is not None and not task.done():
+            timer = Countdown(self.loop, seconds, lambda: self.expire(inv))
+            self.countdown(inv, timer)
+            task.add_done_callback(lambda _: timer.stop())
+        return task
+
+    def _timeout_of(self, inv: Invocation) -> float | None:
+        """Its own, or the run's; a sub-workflow has none itself: its handlers do."""
+        spec = inv.handler
+        if spec.runs == "workflow":
+            return None
+        own: float | None = spec.timeout
+        return self.options.timeout if own is None else own
+
     # -- one invocation ------------------------------------------------------------------------------------------
 
     async def invoke(self, inv: Invocation) -> None:
@@ -118,23 +160,55 @@ class Driver(ABC):
                 await spec.host(self, inv, payload)
         except asyncio.CancelledError:
             if inv.cancelling:
-                kernel.end(inv, "cancelled")
+                self._end_stopped(inv)
             else:
                 kernel.end(inv, "failed", WorkflowError(
                     f"executor {inv.executor!r}: the handler was cancelled by something other than the runtime; catch "
                     f"asyncio.CancelledError where it is expected."
                 ))  # fmt: skip
         except Exception as error:
-            kernel.end(inv, "failed", error)
+            kernel.end(inv, "failed", self._failure(inv, error))
         except BaseException as error:
-            kernel.end(inv, "failed", error)
+            kernel.end(inv, "failed", self._failure(inv, error))
             if isinstance(error, (KeyboardInterrupt, SystemExit)):  # the process is being ended: said, now let it
                 self._over(inv)
                 inv.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen
                 raise
         else:
-            kernel.end(inv, "cancelled" if inv.cancelling else "completed")
+            if inv.cancelling:
+                self._end_stopped(inv)
+            else:
+                kernel.end(inv, "completed")
         self._over(inv)
+
+    def _end_stopped(self, inv: Invocation) -> None:
+        """It was cancelled and has ended: it cannot turn its timeout into success (PAR-4)."""
+        late = self._expired.pop(inv, None)
+        inv.kernel.end(inv, "cancelled" if late is None else "failed", late)
+
+    def _failure(self, inv: Invocation, error: BaseException) -> BaseException:
+        """What failed it: its timeout, whatever it raised on being cancelled."""
+        late = self._expired.pop(inv, None) if inv.cancelling else None
+        if late is None:
+            return error
+        late.add_note(f"While it was being cancelled it raised {type(error).__name__}.")
+        late.__context__ = error
+        return late
+
+    def expire(self, inv: Invocation) -> None:
+        """Its timeout fires: from here its superstep fails, and it ends as failed whatever it does (PAR-4, BAR-3)."""
+        seconds = self._timeout_of(inv)
+        if not inv.running or inv.cancelling or seconds is None:
+            return
+        waits = waiting_for(self, inv)
+        late = HandlerTimeoutError(
+            f"executor {inv.executor!r}: the handler took longer than its timeout of {seconds:g} s; it was waiting for "
+            f"{waits}."
+        )
+        late.executor, late.seconds, late.waiting_for = inv.executor, seconds, waits
+        self._expired[inv] = late
+        inv.kernel.timed_out(inv, seconds, waits)
+        self.fail(inv.round)
 
     def _over(self, inv: Invocation) -> None:
         if self._effects:
@@ -149,7 +223,12 @@ class Driver(ABC):
 
     async def _in_thread(self, inv: Invocation, call: Callable[[], Any]) -> None:
         """A sync handler (PAR-2). A thread cannot be interrupted: once cancelled, it is waited for (BAR-3)."""
-        work = thread_future(call, f"stepscope {inv.executor}")
+
+        def noted() -> Any:
+            self._threads_of[inv] = threading.get_ident()
+            return call()
+
+        work = thread_future(noted, f"stepscope {inv.executor}")
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -166,6 +245,16 @@ class Driver(ABC):
             if not work.done():  # abandoned: nobody will look at what it gives
                 work.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
+        finally:
+            self._threads_of.pop(inv, None)
+
+    def thread_of(self, inv: Invocation) -> int | None:
+        """Identifier of the thread a sync handler runs in."""
+        return self._threads_of.get(inv)
+
+    def effects_of(self, inv: Invocation) -> list[Effect]:
+        """Its effects that are not admitted yet, in the order asked."""
+        return list(self._effects.get(inv, ()))
 
     def _interrupt(self, inv: Invocation) -> None:
         """A sync handler was cancelled: it is told in what it waits for, or else, by `tell`, in its next operation."""
@@ -201,7 +290,7 @@ class Driver(ABC):
             self.give_up(inner)
         if inv in self.hosting:
             self.hosting.pop(inv)()
-        inv.kernel.end(inv, "abandoned")
+        inv.kernel.end(inv, "abandoned", self._expired.pop(inv, None))
         self._end_effects(inv)
         inv.task.cancel()
 

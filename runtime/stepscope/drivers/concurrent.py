@@ -11,6 +11,7 @@ from ..kernel.ops import Op
 from .base import Driver
 from .effects import Effect
 from .round import Answer, Round
+from .timeouts import Countdown
 
 
 class ConcurrentDriver(Driver):
@@ -26,7 +27,7 @@ class ConcurrentDriver(Driver):
             except asyncio.CancelledError:
                 if this.done.cancelled():  # the future itself took the cancellation
                     this.done = self.loop.create_future()
-                self._fail(this)
+                self.fail(this)
                 if not this.running:
                     self._finish(this)
                 while not this.done.done():
@@ -42,7 +43,7 @@ class ConcurrentDriver(Driver):
         ready, running = this.ready, this.running
         while ready and (limit is None or len(running) < limit):
             inv = this.take(heapq.heappop(ready))
-            inv.task = self.task(inv)
+            inv.task = self.begin(inv)
 
     def ended(self, inv: Invocation) -> None:
         """Start the executor's next (ORD-5), or find the superstep finished (BAR-1)."""
@@ -51,7 +52,7 @@ class ConcurrentDriver(Driver):
         if index is None:  # abandoned before
             return
         if this.kernel.failures and not this.failing:
-            self._fail(this)
+            self.fail(this)
         if not this.failing:
             if this.position[index] < len(this.inboxes[index]):
                 heapq.heappush(this.ready, index)
@@ -65,8 +66,16 @@ class ConcurrentDriver(Driver):
         if not this.done.done():
             this.done.set_result(None)
 
-    def _fail(self, this: Round) -> None:
-        """The superstep cannot commit: cancel the siblings and await them, for a while (BAR-3)."""
+    def countdown(self, inv: Invocation, timer: Countdown) -> None:
+        """See `Driver`. Everything counts."""
+        timer.run()
+
+    def wants_turn(self, inv: Invocation) -> bool:
+        """See `Driver`. There are no turns."""
+        return False
+
+    def fail(self, this: Round) -> None:
+        """See `Driver`."""
         if this.failing:
             return
         this.failing = True

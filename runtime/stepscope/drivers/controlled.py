@@ -23,6 +23,7 @@ from .effects import Effect
 from .options import RunOptions
 from .parking import Parked
 from .round import Round
+from .timeouts import Countdown
 from .unwinding import UnwindingDriver
 
 _HOPS = 6
@@ -39,6 +40,8 @@ class ControlledDriver(UnwindingDriver):
         self._chooser = chooser
         self._asked: deque[Effect] = deque()
         self._marked: set[Invocation] = set()
+        self._timers: dict[Invocation, Countdown] = {}
+        """Of those with a timeout (PAR-4)."""
 
     # -- handlers' side ------------------------------------------------------------------------------------------
 
@@ -77,6 +80,43 @@ class ControlledDriver(UnwindingDriver):
             self._marked.add(inv)
             inv.kernel.report.nondeterministic(inv, why)
 
+    # -- timeouts ------------------------------------------------------------------------------------------------
+
+    def countdown(self, inv: Invocation, timer: Countdown) -> None:
+        """See `Driver`. It stands still while the invocation waits for its turn."""
+        self._timers[inv] = timer
+        self.turns.watch = self._count
+        inv.task.add_done_callback(lambda _: self._timers.pop(inv))
+        self._count(inv)
+
+    def _count(self, inv: Invocation) -> None:
+        timer = self._timers.get(inv)
+        if timer is not None:
+            timer.run(inv.outcome is None and not self.wants_turn(inv))
+
+    def wants_turn(self, inv: Invocation) -> bool:
+        """See `Driver`."""
+        if self.turns.holder is inv:
+            return False
+        if inv in self.idle:
+            return all(effect.task is None or effect.task.done() for effect in self.effects_of(inv))
+        return self.parked.enabled(inv) is not None
+
+    def expire(self, inv: Invocation) -> None:
+        """See `Driver`. Elapsed time is no part of the schedule (DET-1)."""
+        if inv.running and not inv.cancelling:
+            self._mark(inv, "its timeout fired")
+        super().expire(inv)
+
+    def fail(self, this: Round) -> None:
+        """See `Driver`. Done by the scheduler: now, or when the one that has the turn gives it back."""
+        this.failing = True
+        turn = self.turns.holder
+        if turn is not None and this.holds(turn):
+            self.turns.changed(turn)
+        else:
+            self.turns.news()
+
     # -- effects -------------------------------------------------------------------------------------------------
 
     def asked(self, effect: Effect) -> None:
@@ -93,6 +133,8 @@ class ControlledDriver(UnwindingDriver):
     def ready(self, effect: Effect) -> None:
         """Its result waits for its admission."""
         self.turns.news()
+        if self._timers:
+            self._count(effect.inv)
 
     def _look_later(self, inv: Invocation) -> None:
         self.loop.call_soon(self._look, inv, _HOPS)
@@ -179,8 +221,8 @@ class ControlledDriver(UnwindingDriver):
             this.ready.remove(index)
             heapq.heapify(this.ready)
             this.take(index)
-            self.turns.holder = inv
-            inv.task = self.task(inv)
+            self.turns.give(inv)
+            inv.task = self.begin(inv)
         await self._turn_over(inv)
 
     def resume(self, inv: Invocation) -> bool:
@@ -198,9 +240,12 @@ class ControlledDriver(UnwindingDriver):
                 error = raised
             if type(result) is Ticket:
                 parked.ticket = result
+                if self._timers:
+                    result.wake = lambda: self._count(inv)
+                    self._count(inv)
                 return False
         self.parked.remove(parked)
-        self.turns.holder = inv
+        self.turns.give(inv)
         parked.answer(result, error)
         return True
 
@@ -228,8 +273,7 @@ class ControlledDriver(UnwindingDriver):
                     f"executor {inv.executor!r} stalled: it awaited {awaits} for {options.stall_timeout:g} s."
                 )
             )
-            inv.round.failing = True
-            self.turns.changed(inv)
+            self.fail(inv.round)
 
     async def _admit_next(self) -> None:
         """Admit the result that was asked for first; until it is there, something else may become possible."""
@@ -242,7 +286,7 @@ class ControlledDriver(UnwindingDriver):
         waited = inv in self.idle
         if waited:
             self.idle.discard(inv)
-            self.turns.holder = inv
+            self.turns.give(inv)
         self.admit(effect)
         if waited:
             await self._turn_over(inv)

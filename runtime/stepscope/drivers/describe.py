@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import traceback
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 from ..events import ErrorInfo
@@ -52,6 +54,23 @@ def awaited_by(task: asyncio.Task[Any] | None) -> str:
         awaiting = getattr(awaiting, "cr_await", None) or getattr(awaiting, "gi_yieldfrom", None)
     if not frames:
         return "something outside its own code"
-    handler, inner = frames[0], frames[-1]
-    what = "a future" if inner is handler else inner.f_code.co_qualname
+    return _at(frames[0], frames[-1], "a future")
+
+
+def running_in(thread: int | None, code: CodeType) -> str:
+    """Where the handler that is `code` is in its thread, which still runs."""
+    frame = None if thread is None else sys._current_frames().get(thread)
+    inner = None
+    while frame is not None:
+        if inner is None and not _is_ours(frame.f_code.co_filename):
+            inner = frame
+        if frame.f_code is code:
+            return _at(frame, inner or frame, "its thread")
+        frame = frame.f_back
+    return "its thread"
+
+
+def _at(handler: FrameType, inner: FrameType, itself: str) -> str:
+    """A handler's line, and what it called there; `itself` if it is in no other function."""
+    what = itself if inner is handler else inner.f_code.co_qualname
     return f"{what} at {Path(handler.f_code.co_filename).name}:{handler.f_lineno} ({handler.f_code.co_qualname})"

@@ -36,6 +36,8 @@ class Options(TypedDict, total=False):
     """What to do then, besides."""
     cancel_grace: float
     """How long cancelled handlers may take to end (BAR-3)."""
+    timeout: float | None
+    """How long a handler that has no `timeout` of its own may take (PAR-4); None for as long as it likes."""
     on_checkpoint_error: OnCheckpointError
     """What a checkpoint that cannot be written does to the run: "fail", the default, or "continue" (BAR-6)."""
 
@@ -51,6 +53,7 @@ class RunOptions:
     stall_timeout: float = 60.0
     on_stall: OnStall = "report"
     cancel_grace: float = 5.0
+    timeout: float | None = None
     on_checkpoint_error: OnCheckpointError = "fail"
 
     @classmethod
@@ -78,6 +81,8 @@ class RunOptions:
         seconds("stall_timeout", self.stall_timeout)
         if self.cancel_grace != 0:
             seconds("cancel_grace", self.cancel_grace)
+        if self.timeout is not None:
+            seconds("timeout", self.timeout)
 
     @property
     def drawn_seed(self) -> int:
@@ -103,6 +108,7 @@ class RunOptions:
             "max_concurrency": self.max_concurrency,
             "stall_timeout": self.stall_timeout,
             "on_stall": self.on_stall,
+            "timeout": self.timeout,
             "on_checkpoint_error": self.on_checkpoint_error,
         }
 

@@ -47,6 +47,13 @@ class Round:
         """What the run, or the host of a sub-workflow, set: each invocation begins with a copy (PAR-5)."""
         self.done: asyncio.Future[None] | None = None
 
+    def holds(self, inv: Invocation) -> bool:
+        """Whether an invocation runs in this superstep, or in a sub-workflow inside it."""
+        around: Round | None = inv.round
+        while around is not None and around is not self:
+            around = None if around.host is None else around.host.round
+        return around is self
+
     def take(self, index: int) -> Invocation:
         """The next invocation of an inbox, now running."""
         inv = self.inboxes[index][self.position[index]]

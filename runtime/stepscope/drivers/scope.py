@@ -77,6 +77,7 @@ async def run_scope(
     Raises what fails it; the kernel is then as it was at the last barrier.
     """
     journal = driver.journal
+    driver.prepare(kernel.plan)
     while inboxes := kernel.open():
         try:
             await driver.superstep(kernel, inboxes, host)

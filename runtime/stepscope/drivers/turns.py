@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from ..kernel import Invocation
 
@@ -13,8 +14,16 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.holder: Invocation | None = None
+        self.watch: Callable[[Invocation], object] | None = None
+        """Told whose turn begins, or may have ended."""
         self._settled: asyncio.Future[None] | None = None
         self._news: asyncio.Future[None] | None = None
+
+    def give(self, inv: Invocation) -> None:
+        """It is the turn of `inv` now."""
+        self.holder = inv
+        if self.watch is not None:
+            self.watch(inv)
 
     def changed(self, inv: Invocation) -> None:
         """The invocation parked, waits for effects, or ended: it has no turn any more."""
@@ -22,6 +31,8 @@ class Turns:
             self.holder = None
             _wake(self._settled)
         _wake(self._news)
+        if self.watch is not None:
+            self.watch(inv)
 
     def news(self) -> None:
         """Something else happened that may let somebody go on."""

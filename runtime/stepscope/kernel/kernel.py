@@ -31,6 +31,7 @@ from ..events import (
     SuperstepCompleted,
     SuperstepFailed,
     SuperstepStarted,
+    TimedOut,
 )
 from ..journal import Journal
 from ..values import Value, text
@@ -218,7 +219,7 @@ class Kernel:
         inv.outcome = outcome
         journal = self.journal
         info = None
-        if error is not None and outcome == "failed":
+        if error is not None:
             info = self._describe(error)
             if isinstance(error, Exception):
                 self.failures.append((inv.rank, error))
@@ -232,7 +233,14 @@ class Kernel:
         if journal.on:
             journal.append(
                 HandlerEnded(
-                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, outcome, info
+                    journal.seq(),
+                    journal.clock(),
+                    self.scope,
+                    self.superstep,
+                    inv.id,
+                    inv.executor,
+                    outcome,
+                    info if outcome == "failed" else None,
                 )
             )
         if info is not None and not isinstance(error, DeadlockError):  # that one was reported when it formed
@@ -246,6 +254,17 @@ class Kernel:
                         journal.seq(), journal.clock(), self.scope, self.superstep, inv.executor, self._arrivals
                     )
                 )
+
+    def timed_out(self, inv: Invocation, seconds: float, waiting_for: str) -> None:
+        """Its timeout fires here; it has still to end (PAR-4)."""
+        journal = self.journal
+        if journal.on:
+            journal.append(
+                TimedOut(
+                    journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, float(seconds),
+                    waiting_for,
+                )
+            )  # fmt: skip
 
     def _let_go(self, inv: Invocation, outcome: Outcome) -> None:
         """Take it out of every queue, release what it holds (STA-7), refuse what waits for it still (BAR-2)."""

@@ -56,6 +56,8 @@ class Plan:
     max_supersteps: int
     info: GraphInfo
     out: tuple[tuple[Group, ...], ...] = field(init=False)
+    timed: bool = field(init=False)
+    """Whether any handler has a timeout of its own (PAR-4)."""
 
     def __post_init__(self) -> None:
         """Index the groups by source."""
@@ -64,6 +66,8 @@ class Plan:
             for source in group.sources:
                 out[source].append(group)
         object.__setattr__(self, "out", tuple(map(tuple, out)))
+        timed = any(spec.timeout is not None for one in self.info.executors for spec in one.handlers)
+        object.__setattr__(self, "timed", timed)
 
 
 class Message(msgspec.Struct, eq=False, gc=False):

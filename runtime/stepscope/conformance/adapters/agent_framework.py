@@ -63,7 +63,7 @@ class AgentFrameworkAdapter:
         """See `Adapter`."""
         _refuse(how)
         one = _OneRun(stage)
-        self._spans.stage = stage
+        self._spans.run = one
         heard = _Heard(stage)
         logger = logging.getLogger("agent_framework")
         logger.addHandler(heard)
@@ -79,7 +79,7 @@ class AgentFrameworkAdapter:
             await one.watch(workflow.run(message, stream=True), how)
         finally:
             logger.removeHandler(heard)
-            self._spans.stage = None
+            self._spans.run = None
         return one.ran()
 
 
@@ -109,7 +109,9 @@ class _OneRun:
         self._provisional: list[Any] = []
         self._terminals: list[tuple[str, str]] = []
         self._supersteps = 0
-        self._streamed: list[str] | None = None
+        self._told = False
+        self.groups: dict[str, str] = {}
+        """What each edge group joins, by the id that telemetry knows it by."""
 
     # -- the program
 
@@ -142,7 +144,10 @@ class _OneRun:
                         targets,
                         selection_func=lambda message, ids: [x for x in ids if x in message],
                     )
-        return builder.build()
+        workflow = builder.build()
+        for group in workflow.to_dict()["edge_groups"]:
+            self.groups[group["id"]] = ", ".join(f"{one['source_id']} to {one['target_id']}" for one in group["edges"])
+        return workflow
 
     def _executor(self, node: p.Node, program: p.Program) -> Any:
         if node.timeout is not None:
@@ -155,7 +160,7 @@ class _OneRun:
 
     async def watch(self, events: Any, how: Run) -> None:
         """Take the event stream to its end, or to the error that ends it."""
-        self._streamed = [] if how.stream else None
+        self._told = how.stream
         try:
             async for event in events:
                 self._take(event)
@@ -184,14 +189,16 @@ class _OneRun:
             case "executor_failed":
                 self._terminals.append((event.executor_id, "failed"))
                 self.stage.report("handler-failed", f"{event.executor_id}: {event.details.message}")
+            case "failed":
+                self._stream(f"failed {self.superstep}")
             case "warning" | "error":
                 self.stage.report("other", str(event.data))
             case _:
                 pass
 
     def _stream(self, line: str) -> None:
-        if self._streamed is not None:
-            self._streamed.append(line)
+        if self._told:
+            self.stage.stream(line)
 
     def ran(self) -> Ran:
         """What it came to: outputs count once their superstep was said to be complete."""
@@ -202,7 +209,6 @@ class _OneRun:
             supersteps=self._supersteps,
             error=self.error,
             terminals=self._terminals,
-            streamed=self._streamed,
         )
 
 
@@ -341,14 +347,17 @@ class _Heard(logging.Handler):
 class _Spans(SpanProcessor):
     """Deliveries that did not come about, as the telemetry tells them."""
 
-    stage: Stage | None = None
+    run: _OneRun | None = None
 
     def on_end(self, span: ReadableSpan) -> None:
         """A message went through an edge group, or did not."""
         given = span.attributes or {}
         status = str(given.get("edge_group.delivery_status", ""))
-        if self.stage is None or given.get("edge_group.delivered") is not False or "dropped" not in status:
+        if self.run is None or given.get("edge_group.delivered") is not False or "dropped" not in status:
             return
-        where = f"{given.get('message.source_id')} -> {given.get('message.target_id')} {given.get('edge_group.type')}"
+        group = self.run.groups.get(str(given.get("edge_group.id")), "")
+        wanted = given.get("message.target_id")
+        where = f"message of {given.get('message.source_id')}, {given.get('edge_group.type')} from {group}"
+        where += f" (addressed to {wanted})" if wanted else ""
         kind: Kind = "not-taken" if "condition" in status else "dropped-message"
-        self.stage.report(kind, f"{where}: {status}")
+        self.run.stage.report(kind, f"{where}: {status}")

@@ -37,10 +37,12 @@ from stepscope.events import (
     HandlerEnded,
     HandlerStarted,
     OutputYielded,
-    Routed,
     RunStarted,
+    StateWritten,
     SuperstepCompleted,
+    SuperstepFailed,
 )
+from stepscope.values import Value
 
 REDUCERS: dict[str, Callable[[Any, Any], Any]] = {"sum": operator.add, "max": max, "concat": operator.add, "last": last}
 TYPES: dict[str, Any] = {"any": Any, "number": int | float, "text": str, "list": list}
@@ -83,7 +85,7 @@ class StepscopeAdapter:
                 async for event in workflow.stream(message, record=watcher, **options):
                     match event.type:
                         case "output":
-                            stage.stream(f"output {event.data}")
+                            stage.stream(f"output {event.data}", provisional=event.provisional)
                         case "superstep_completed" | "superstep_failed":
                             stage.stream(f"{event.type.removeprefix('superstep_')} {event.superstep}")
                         case "run_completed":
@@ -244,7 +246,7 @@ class _BlockingOperations(_Operations):
 
 
 class _Block:
-    def __init__(self, hold: Hold, blocking: bool) -> None:
+    def __init__(self, hold: Hold[Any, Any], blocking: bool) -> None:
         self._hold = hold
         self._blocking = blocking
 
@@ -301,6 +303,11 @@ class Watcher:
                 self._pending.append((self._ranks[event.executor], event.number, event.value.fresh()))
             case Committed(scope=0):
                 self._commit(event)
+            case StateWritten(scope=0, access="live"):
+                self._write(event.key, event.new)
+            case SuperstepFailed(scope=0):
+                for change in event.reverted:
+                    self._write(change.key, change.new)
             case SuperstepCompleted(scope=0):
                 self.supersteps = event.superstep
                 self._stage.say("barrier", str(event.superstep))
@@ -310,8 +317,6 @@ class Watcher:
                 self._stage.report(_kind_of_finding(event.finding), event.message)
             case Dropped(why="conditions"):
                 self._stage.report("not-taken", f"{event.source}: {event.reason}")
-            case Routed(decision="condition-false" | "not-selected"):
-                self._stage.report("not-taken", f"{event.source} -> {event.target}: {event.reason}")
             case _:
                 pass
 
@@ -319,10 +324,13 @@ class Watcher:
         self.outputs += [value for _, _, value in sorted(self._pending, key=lambda one: one[:2])]
         self._pending.clear()
         for change in event.changes:
-            if change.new is None:
-                self.state.pop(change.key, None)
-            else:
-                self.state[change.key] = change.new.fresh()
+            self._write(change.key, change.new)
+
+    def _write(self, key: str, value: Value | None) -> None:
+        if value is None:
+            self.state.pop(key, None)
+        else:
+            self.state[key] = value.fresh()
 
     def enter_handler(self, event: HandlerStarted) -> None:
         """Nothing to set."""

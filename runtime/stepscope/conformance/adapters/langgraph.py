@@ -1,0 +1,388 @@
+"""LangGraph behind the vectors: programs in its own idioms, what it says on its documented channels.
+
+A message goes into the target's inbox, a `Topic` channel, with a `Command` that goes to the target, so that a node
+handles its whole inbox in one task; a fan-in is a join edge, its members a list that merges. Snapshot keys are plain
+channels, reducer keys annotated ones, live keys live in the `Store`, whose writes are seen at once. Outputs are a list
+that merges, and go to the stream writer as they come. What a node wrote itself it knows, as a programmer would keep it
+in a variable. What the engine says is: its streams, the errors it raises, log records from WARNING up, and warnings.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+import warnings
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any, ClassVar, TypedDict
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.channels import Topic
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_store, get_stream_writer
+from langgraph.errors import GraphRecursionError, InvalidUpdateError, NodeTimeoutError
+from langgraph.func import task
+from langgraph.graph import START, StateGraph
+from langgraph.store.memory import InMemoryStore
+from langgraph.types import Command
+
+from .. import program as p
+from ..interpret import Operations, ProgramError, Unsupported, handle, handle_blocking
+from ..observation import Ran, Report
+from ..stage import Stage
+from ..vector import Kind, Run
+
+REDUCERS: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": operator.add,
+    "max": max,
+    "concat": operator.add,
+    "last": lambda before, added: added,
+}
+TYPES: dict[str, Any] = {"sum": float, "max": float, "concat": list, "last": Any}
+KINDS: dict[type[BaseException], Kind] = {
+    ProgramError: "handler-failed",
+    GraphRecursionError: "non-convergence",
+    InvalidUpdateError: "state-conflict",
+    NodeTimeoutError: "timeout",
+}
+SHARED = ("live",)
+"""Where in the store live keys are."""
+MODES = ["tasks", "checkpoints", "custom"]
+
+
+def make() -> LangGraphAdapter:
+    """The adapter."""
+    return LangGraphAdapter()
+
+
+class LangGraphAdapter:
+    """Builds graphs with the public API, and watches their streams."""
+
+    async def run(self, program: p.Program, message: Any, how: Run, stage: Stage) -> Ran:
+        """See `Adapter`."""
+        _refuse(how)
+        one = _OneRun(program, stage)
+        heard = _Heard(stage)
+        logger = logging.getLogger("langgraph")
+        logger.addHandler(heard)
+        try:
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                try:
+                    graph = one.compiled(checkpointer=InMemorySaver())
+                except Unsupported:
+                    raise
+                except Exception as error:
+                    return Ran(error=Report(kind="refused", text=f"{type(error).__name__}: {error}"))
+            for said in warned:
+                stage.report("other", str(said.message))
+            return await one.watch(graph, message, how)
+        finally:
+            logger.removeHandler(heard)
+
+
+def _refuse(how: Run) -> None:
+    """Raises `Unsupported` for what the engine has not got."""
+    if how.mode == "deterministic":
+        raise Unsupported("there is no deterministic mode")
+    if how.strict:
+        raise Unsupported("there is no strict mode")
+    if how.on_stall != "report":
+        raise Unsupported("there is no choice of what a stalled superstep does")
+    if how.replay:
+        raise Unsupported("there is no replay of a run that compares it with what was recorded")
+
+
+class _OneRun:
+    """One graph, and what it says while it runs."""
+
+    def __init__(self, program: p.Program, stage: Stage) -> None:
+        self.program = program
+        self.stage = stage
+        self.keys = {key.name: key for key in program.keys}
+        self.store = InMemoryStore()
+        self._terminals: list[tuple[str, str]] = []
+        self._superstep = 0
+        self.joins = [edge for edge in program.edges if isinstance(edge, p.FanIn)]
+
+    # -- the program
+
+    def compiled(self, **options: Any) -> Any:
+        """The program as a graph."""
+        fields: dict[str, Any] = {"outputs": Annotated[list[Any], operator.add]}
+        for node in self.program.executors:
+            fields[_inbox(node.id)] = Annotated[list[Any], Topic]
+        for index in range(len(self.joins)):
+            fields[f"group_{index}"] = Annotated[list[Any], operator.add]
+            fields[f"taken_{index}"] = int
+        for key in self.program.keys:
+            if key.access == "snapshot":
+                fields[key.name] = Any
+            elif key.reducer is not None:
+                fields[key.name] = Annotated[TYPES[key.reducer], REDUCERS[key.reducer]]
+        for name in sorted(_undeclared(self.program) - fields.keys() - self.keys.keys()):
+            fields[name] = Any
+        graph: Any = StateGraph(TypedDict("State", fields))  # type: ignore[operator]
+        for node in self.program.executors:
+            if node.takes in ("number", "text"):
+                raise Unsupported("messages have no types that a node is chosen by")
+            limit = {} if node.timeout is None else {"timeout": node.timeout}
+            graph.add_node(node.id, self._node(node), **limit)
+        graph.add_edge(START, self.program.executors[0].id)
+        for edge in self.joins:
+            graph.add_edge(list(edge.sources), edge.target)
+        return graph.compile(store=self.store, **options)
+
+    def initial(self, message: Any) -> dict[str, Any]:
+        """The input of the graph: the message, and the keys' initial values."""
+        given = {_inbox(self.program.executors[0].id): [message]}
+        for key in self.program.keys:
+            if "initial" in key.model_fields_set:
+                if key.access == "live":
+                    self.store.put(SHARED, key.name, {"value": key.initial})
+                else:
+                    given[key.name] = key.initial
+        return given
+
+    def _node(self, node: p.Node) -> Any:
+        if node.workflow is not None:
+            return self._subgraph(node, node.workflow)
+        if node.form == "sync":
+
+            def blocking(state: Any, config: RunnableConfig) -> Any:
+                turn = _Turn(self, node, state, config)
+                for message in turn.messages:
+                    handle_blocking(self.stage, node, _BlockingOperations(turn), message)
+                return turn.command()
+
+            return blocking
+
+        async def act(state: Any, config: RunnableConfig) -> Any:
+            turn = _Turn(self, node, state, config)
+            for message in turn.messages:
+                await handle(self.stage, node, _Operations(turn), message)
+            return turn.command()
+
+        return act
+
+    def _subgraph(self, node: p.Node, program: p.Program) -> Any:
+        """A graph as a node, called with an input of its own; its outputs are sent on."""
+
+        async def call(state: Any, config: RunnableConfig) -> Any:
+            turn = _Turn(self, node, state, config)
+            for message in turn.messages:
+                inner = _OneRun(program, self.stage)
+                given = inner.initial(message)
+                came = await inner.compiled().ainvoke(given, {"recursion_limit": program.max_supersteps})
+                for value in came["outputs"]:
+                    turn.send(value, None)
+            return turn.command()
+
+        return call
+
+    # -- what it says
+
+    async def watch(self, graph: Any, message: Any, how: Run) -> Ran:
+        """Take the streams to their end, or to the error that ends the run; then look at the committed state."""
+        config: dict[str, Any] = {
+            "configurable": {"thread_id": "1"},
+            "recursion_limit": self.program.max_supersteps,
+        }
+        if how.max_concurrency is not None:
+            config["max_concurrency"] = how.max_concurrency
+        error: Report | None = None
+        try:
+            async for mode, event in graph.astream(self.initial(message), config, stream_mode=MODES, durability="sync"):
+                self._take(mode, event, how)
+        except Unsupported:
+            raise
+        except Exception as raised:
+            error = _described(raised)
+        kept = await graph.checkpointer.aget_tuple(config)  # `aget_state` raises where the last superstep conflicted
+        values = {} if kept is None else kept.checkpoint["channel_values"]
+        state = {name: values[name] for name in values if name in self.keys or name in _undeclared(self.program)}
+        for item in self.store.search(SHARED, limit=1000):
+            state[item.key] = item.value["value"]
+        return Ran(
+            outputs=values.get("outputs", []),
+            state=state,
+            supersteps=self._superstep,
+            error=error,
+            terminals=self._terminals,
+        )
+
+    def _take(self, mode: str, event: Any, how: Run) -> None:
+        if mode == "custom" and how.stream:
+            self.stage.stream(f"output {event}")
+        elif mode == "checkpoints":
+            step = event["metadata"]["step"]
+            if step > self._superstep:
+                self._superstep = step
+                self.stage.say("barrier", str(step))
+                if how.stream:
+                    self.stage.stream(f"completed {step}")
+        elif mode == "tasks" and "triggers" not in event:  # the end of a task
+            self._terminals.append((event["name"], "failed" if event.get("error") else "completed"))
+
+
+def _inbox(node: str) -> str:
+    return f"inbox_{node}"
+
+
+def _undeclared(program: p.Program) -> set[str]:
+    """Keys that steps use and nobody declared: a graph has to know them all."""
+    found: set[str] = set()
+
+    def look(steps: Iterable[Any]) -> None:
+        for step in steps:
+            if isinstance(step, p.Get | p.Set | p.Delete | p.Add | p.Update):
+                found.add(step.key)
+            for part in ("steps", "otherwise"):
+                look(getattr(step, part, ()))
+            for one in getattr(step, "tasks", ()):
+                look(one)
+
+    for node in program.executors:
+        look(node.steps)
+    return found
+
+
+def _described(error: BaseException) -> Report:
+    kind: Kind = next((kind for type_, kind in KINDS.items() if isinstance(error, type_)), "other")
+    return Report(kind=kind, text="\n".join([f"{error}", *getattr(error, "__notes__", ())]))
+
+
+class _Turn:
+    """One task of a node: what it got, and what it will return."""
+
+    def __init__(self, run: _OneRun, node: p.Node, state: Any, config: Any) -> None:
+        self.run = run
+        self.node = node
+        self.state = state
+        self.superstep: int = config["metadata"]["langgraph_step"]
+        self.update: dict[str, Any] = {}
+        self.goto: list[str] = []
+        self.messages = list(state.get(_inbox(node.id)) or [])
+        for index, edge in enumerate(run.joins):
+            if edge.target == node.id and any("join:" in one for one in config["metadata"]["langgraph_triggers"]):
+                taken = state.get(f"taken_{index}") or 0
+                members = (state.get(f"group_{index}") or [])[taken:]
+                self.update[f"taken_{index}"] = taken + len(members)
+                self.messages.append(members)
+
+    def send(self, value: Any, to: str | None) -> None:
+        """Into the inboxes of those that the edges lead to."""
+        reached = False
+        for edge in self.run.program.edges:
+            match edge:
+                case p.FanIn():
+                    if self.node.id in edge.sources and to in (None, edge.target):
+                        self._append(f"group_{self.run.joins.index(edge)}", value)
+                        reached = True
+                    continue
+                case p.Single():
+                    targets = [edge.target] if edge.when is None or edge.when(value) else []
+                    possible = [edge.target]
+                case p.FanOut():
+                    targets = possible = list(edge.targets)
+                case p.Switch():
+                    possible = [*(case.target for case in edge.cases), *([edge.default] if edge.default else [])]
+                    passed = [case.target for case in edge.cases if case.when(value)]
+                    targets = [*passed, *([edge.default] if edge.default else [])][:1]
+                case p.Selection():
+                    possible = list(edge.targets)
+                    targets = [one for one in edge.targets if one in value]
+            if edge.source != self.node.id:
+                continue
+            for target in possible if to is not None else targets:
+                if to in (None, target):
+                    self._append(_inbox(target), value)
+                    self.goto.append(target)
+                    reached = True
+        if to is not None and not reached:
+            if to in {node.id for node in self.run.program.executors}:
+                raise Unsupported("a node may go to any other, whatever the edges are")
+            self.goto.append(to)
+
+    def _append(self, channel: str, value: Any) -> None:
+        self.update.setdefault(channel, []).append(value)
+
+    def contribute(self, key: str, value: Any) -> None:
+        """One more contribution to a reducer key: a node returns what its own come to."""
+        reducer = REDUCERS[self.run.keys[key].reducer or "last"]
+        self.update[key] = reducer(self.update[key], value) if key in self.update else value
+
+    def command(self) -> Any:
+        """What the node returns."""
+        return Command(update=self.update, goto=list(dict.fromkeys(self.goto)))
+
+
+class _Operations(Operations):
+    def __init__(self, turn: _Turn) -> None:
+        self._turn = turn
+        self.superstep = turn.superstep
+
+    def _key(self, name: str) -> p.Key:
+        return self._turn.run.keys.get(name) or p.Key(name=name)
+
+    def send(self, value: Any, target: str | None) -> Any:
+        self._turn.send(value, target)
+
+    def output(self, value: Any) -> Any:
+        get_stream_writer()(value)
+        self._turn._append("outputs", value)
+
+    def get(self, key: str) -> Any:
+        declared = self._key(key)
+        if declared.access == "live":
+            found = get_store().get(SHARED, key)
+            return None if found is None else found.value["value"]
+        if declared.reducer is not None and key in self._turn.update:
+            if key not in self._turn.state:
+                return self._turn.update[key]
+            return REDUCERS[declared.reducer](self._turn.state[key], self._turn.update[key])
+        return self._turn.update[key] if key in self._turn.update else self._turn.state.get(key)
+
+    def set(self, key: str, value: Any) -> Any:
+        if self._key(key).access == "live":
+            get_store().put(SHARED, key, {"value": value})
+        else:
+            self._turn.update[key] = value
+
+    def delete(self, key: str) -> Any:
+        if self._key(key).access != "live":
+            raise Unsupported("a key of the state cannot be deleted")
+        get_store().delete(SHARED, key)
+
+    def add(self, key: str, value: Any) -> Any:
+        if self._key(key).reducer is None:
+            self._turn.update[key] = value
+        else:
+            self._turn.contribute(key, value)
+
+    def update(self, key: str, function: Callable[[Any], Any]) -> Any:
+        self.set(key, function(self.get(key)))
+
+    def hold(self, keys: list[str]) -> Any:
+        raise Unsupported("there are no locks")
+
+    def effect(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        return task(function)()
+
+    def describe(self, error: BaseException) -> Report:
+        return _described(error)
+
+
+class _BlockingOperations(_Operations):
+    blocking: ClassVar[bool] = True
+
+
+class _Heard(logging.Handler):
+    """Log records from WARNING up, as reports."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(logging.WARNING)
+        self._stage = stage
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self._stage.report("dropped-message" if "ignoring it" in text else "other", text)
