@@ -21,7 +21,7 @@ CLAUSES = {
     *(f"ORD-{number}" for number in range(1, 9)),
     *(f"STA-{number}" for number in range(1, 10)),
     *("PAR-1", "PAR-2", "PAR-4", "PAR-5", "BAR-1", "BAR-2", "BAR-3", "BAR-7"),
-    *("DET-1", "DET-2", "DET-3", "DLK-1", "DLK-2", "DLK-3", "SUB-1"),
+    *("DET-1", "DET-2", "DET-3", "DLK-1", "DLK-2", "DLK-3", "DLK-4", "SUB-1"),
 }
 NOTICED = 1
 """Exit code of pytest when tests ran and failed: not a usage error, not a module that cannot be imported."""

@@ -7,7 +7,6 @@ and the specification's mark, this list, a docstring and a test have to follow.
 from __future__ import annotations
 
 import ast
-import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import stepscope
-from stepscope import WorkflowBuilder, WorkflowContext, executor
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "runtime" / "stepscope"
@@ -48,21 +46,9 @@ PENDING: dict[str, Callable[[], bool]] = {
 """Clauses that this version does not enforce, and how to tell that it does."""
 
 
-def notices_stalls() -> bool:
-    """Whether a concurrent run reports a superstep in which nothing happens (DLK-4)."""
-
-    @executor(id="slow")
-    async def slow(seconds: float, ctx: WorkflowContext) -> None:
-        await asyncio.sleep(seconds)
-
-    result = asyncio.run(WorkflowBuilder(slow).build().run(0.3, stall_timeout=0.02))
-    return any(finding.kind == "stalled" for finding in result.findings)
-
-
 PARTLY: dict[str, Callable[[], bool]] = {
     "PAR-4": lambda: hasattr(stepscope, "ReplayDivergence"),
     "DET-3": lambda: hasattr(stepscope, "ReplayDivergence"),
-    "DLK-4": notices_stalls,
 }
 """Clauses that are enforced in part, and how to tell that the rest is there."""
 

@@ -79,6 +79,11 @@ class Driver(ABC):
         """Whether it could go on, and waits only to be let."""
 
     @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While the run lasts: look after it by time, as far as time plays a part."""
+        yield
+
+    @contextmanager
     def round(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> Iterator[Round]:
         """A superstep while it is under way."""
         this = Round(kernel, inboxes, host)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..kernel import Inboxes, Invocation, Kernel, Ticket
@@ -11,11 +13,23 @@ from ..kernel.ops import Op
 from .base import Driver
 from .effects import Effect
 from .round import Answer, Round
+from .stalls import StallWatch
 from .timeouts import Countdown
 
 
 class ConcurrentDriver(Driver):
     """Starts everything that may run, and lets the event loop decide the rest."""
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """See `Driver`. Supersteps in which nothing happens are noticed (DLK-4)."""
+        watch = StallWatch(self)
+        watch.start()
+        try:
+            with super().watched():
+                yield
+        finally:
+            watch.stop()
 
     async def superstep(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> None:
         """See `Driver`."""

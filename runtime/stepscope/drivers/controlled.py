@@ -18,13 +18,13 @@ from ..errors import WorkflowError
 from ..journal import Journal
 from ..kernel import Inboxes, Invocation, Kernel, Ticket
 from .choosers import Choice, Chooser
-from .describe import awaited_by
 from .effects import Effect
 from .options import RunOptions
 from .parking import Parked
 from .round import Round
 from .timeouts import Countdown
 from .unwinding import UnwindingDriver
+from .waiting import everybody, waiting_for, who_waits
 
 _HOPS = 6
 """Event loop iterations given to a resumed handler before it counts as waiting for effects: gather and timeouts
@@ -99,7 +99,7 @@ class ControlledDriver(UnwindingDriver):
         if self.turns.holder is inv:
             return False
         if inv in self.idle:
-            return all(effect.task is None or effect.task.done() for effect in self.effects_of(inv))
+            return all(effect.over for effect in self.effects_of(inv))
         return self.parked.enabled(inv) is not None
 
     def expire(self, inv: Invocation) -> None:
@@ -262,8 +262,9 @@ class ControlledDriver(UnwindingDriver):
         if self.turns.holder is not inv:
             return
         options = self.options
-        awaits = awaited_by(inv.task)
-        inv.kernel.report.stalled(inv, options.stall_timeout, awaits, options.on_stall == "pass")
+        awaits = waiting_for(self, inv)
+        others = who_waits(self, [one for one in everybody(self, self.rounds[0]) if one is not inv])
+        inv.kernel.report.stalled(inv, options.stall_timeout, awaits, others, passed=options.on_stall == "pass")
         if options.on_stall == "pass":
             self._mark(inv, f"its turn was passed on while it awaited {awaits}")
             self.turns.changed(inv)

@@ -52,6 +52,11 @@ class Effect:
         self.future = future
         self.task: asyncio.Task[Any] | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether it has its result, which may not be admitted yet."""
+        return self.task is not None and self.task.done()
+
 
 async def perform(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
     """Run an effect, an async function here, a plain one in a thread of its own; gives its result or its error.

@@ -130,7 +130,8 @@ class Session:
                 kernel.begin(self._payload)
                 if keep is not None:
                     await keep()
-            await run_scope(driver, kernel, keep=keep)
+            with driver.watched():
+                await run_scope(driver, kernel, keep=keep)
         except BaseException as error:
             self.end(error)
             raise

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..kernel import Invocation
 from .describe import awaited_by, running_in
+from .round import Round
 
 if TYPE_CHECKING:
     from .base import Driver
@@ -28,6 +29,22 @@ def waiting_for(driver: Driver, inv: Invocation) -> str:
     if inv.handler.runs == "thread":
         return running_in(driver.thread_of(inv), inv.handler.code)
     return awaited_by(inv.task)
+
+
+def everybody(driver: Driver, this: Round) -> list[Invocation]:
+    """Who runs in a superstep and in the sub-workflows inside it, in order of invocation numbers."""
+    return sorted((inv for one in driver.rounds for inv in one.running if this.holds(inv)), key=lambda inv: inv.id)
+
+
+def who_waits(driver: Driver, invocations: list[Invocation]) -> str:
+    """A row for each of these: who waits for what (DLK-4)."""
+    rows = [f"{inv.executor!r} waits for {waiting_for(driver, inv)}" for inv in invocations[:_ROWS]]
+    if len(invocations) > _ROWS:
+        rows.append(f"and {len(invocations) - _ROWS} more")
+    return "; ".join(rows)
+
+
+_ROWS = 20
 
 
 def _key(inv: Invocation, key: str) -> str:

@@ -189,9 +189,20 @@ class Reporter:
             executors=[inv.executor],
         )  # fmt: skip
 
-    def stalled(self, inv: Invocation, seconds: float, awaits: str, passed: bool) -> None:
+    def stalled_superstep(self, invocations: list[Invocation], seconds: float, table: str) -> None:
+        """DLK-4."""
+        self.found(
+            "stalled", "DLK-4", f"nothing has happened in superstep {self.superstep} for {seconds:g} s: {table}.",
+            "Wrap outside work in ctx.effect, give it a timeout, and let executors meet by messages or held keys only.",
+            executors=list(dict.fromkeys(inv.executor for inv in invocations)),
+            locks=sorted({ticket.key for inv in invocations for ticket in inv.tickets}),
+        )  # fmt: skip
+
+    def stalled(self, inv: Invocation, seconds: float, awaits: str, others: str, *, passed: bool) -> None:
         """DET-1, DLK-4."""
         what = "its turn was passed on" if passed else "it keeps its turn"
+        if others:
+            what = f"{what}, while {others}"
         self.found(
             "stalled", "DET-1", f"{inv.executor!r} has awaited {awaits} for {seconds:g} s; {what}.",
             "Wrap outside work in ctx.effect, or give it a timeout of its own.",
