@@ -203,6 +203,8 @@ class Stage:
         elif cue.streamed is not None:
             line = cue.streamed
             self._until(lambda: line in self.streamed, f"streamed {line}")
+        elif cue.pause is not None:
+            time.sleep(cue.pause)
         elif cue.over:
             self._until(lambda: self._over, "over")
         elif cue.release is not None:

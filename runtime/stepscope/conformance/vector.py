@@ -32,6 +32,7 @@ class Cue(Part):
     gate again, or can be seen not to get on. `arrived`: somebody waits at this gate. `ended`: a handler of this
     executor has ended, once more than earlier such cues asked for. `reported`: the engine has reported this.
     `streamed`: a watcher of the run has been told this line (see the view "streamed"). `over`: the run has ended.
+    `pause`: so many seconds pass, for clauses about time itself.
     `stop`: the run is cancelled from outside. What does not come in time is noted as missed, and the schedule goes on.
     """
 
@@ -41,6 +42,7 @@ class Cue(Part):
     reported: Kind | None = None
     streamed: str | None = None
     over: bool = False
+    pause: float | None = None
     stop: bool = False
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})

@@ -54,6 +54,8 @@ KINDS: dict[type[BaseException], Kind] = {
     errors.ConvergenceError: "non-convergence",
     errors.StarvedFanInError: "starved-fan-in",
     errors.DroppedMessageError: "dropped-message",
+    errors.HandlerTimeoutError: "timeout",
+    errors.CheckpointError: "checkpoint-failed",
     ProgramError: "handler-failed",
 }
 
@@ -183,7 +185,7 @@ class _Node(FunctionExecutor):
                 handle_blocking(stage, node, _BlockingOperations(self, ctx), message)
 
         take.__annotations__ = {"message": TYPES[node.takes], "ctx": WorkflowContext[Any, Any]}
-        super().__init__(take, node.id)
+        super().__init__(take, node.id, timeout=node.timeout)
 
     async def on_checkpoint_save(self) -> dict[str, Any]:
         """What it remembers."""
