@@ -72,6 +72,8 @@ class AgentFrameworkAdapter:
                 warnings.simplefilter("always")
                 try:
                     workflow = one.built(program)
+                except Unsupported:
+                    raise
                 except Exception as error:
                     return Ran(error=Report(kind="refused", text=f"{type(error).__name__}: {error}"))
             for said in warned:
