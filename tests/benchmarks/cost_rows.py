@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from stepscope import (
+    CheckpointStorage,
     Executor,
+    InMemoryCheckpointStorage,
+    SQLiteCheckpointStorage,
     StateKey,
     SuperstepError,
     SyncWorkflowContext,
@@ -145,6 +150,17 @@ def nested() -> Run:
 def refuses(_: Any) -> bool:
     """A condition that says no."""
     return False
+
+
+def checkpointed(storage: Callable[[Path], CheckpointStorage]) -> Run:
+    """n supersteps with one delivery, each with a checkpoint, in a storage that is new for each run."""
+    supersteps = loop(Acts("loop", count_down))
+
+    async def run(n: int, options: Options) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            return await supersteps(n, {**options, "checkpoints": storage(Path(folder) / "checkpoints.db")})
+
+    return run
 
 
 def to_one(condition: Callable[[Any], bool] | None = None) -> Run:
@@ -347,8 +363,15 @@ ROWS = [
     Cost("PAR-1", "a delivery in a fan-out to 100, ten at a time", fan_out(), options={"max_concurrency": 10}),
     Cost("PAR-2", "a superstep with one delivery to a `def` handler", loop(count_down_in_thread), 300),
     Cost("PAR-2", "`get` of a live key in a `def` handler", in_thread(), 300),
+    Cost("PAR-4", "a superstep with one delivery, in time", loop(Acts("loop", count_down)), options={"timeout": 60}),
     Cost("BAR-1", "a superstep with one delivery", loop(Acts("loop", count_down))),
     Cost("BAR-3", "a sibling of 100 that is cancelled in an effect, run and all", failing()),
+    Cost(
+        "BAR-4",
+        "the same as under BAR-1, and a checkpoint in memory",
+        checkpointed(lambda _: InMemoryCheckpointStorage()),
+    ),
+    Cost("BAR-4", "the same as under BAR-1, and a checkpoint in a file", checkpointed(SQLiteCheckpointStorage), 200),
     Cost("BAR-7", "`yield_output`, streamed", streamed()),
     Cost("DET-3", "`ctx.effect` of an async function that does nothing", alone(each(lambda ctx: ctx.effect(at_once)))),
     Cost("DET-3", "`ctx.random()`", alone(instants)),

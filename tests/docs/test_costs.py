@@ -77,7 +77,12 @@ def test_what_is_claimed_in_words_is_in_the_numbers() -> None:
     assert ratios["foreign awaits"] > 8
     cost = {row[1]: float(row[2]) for row in cells("costs")}
     assert all(cost[f"`{op}` of a live key"] < 1 for op in ("get", "set", "update"))
-    assert cost["`hold`, `update`, a pause: ten in line"] > cost["`hold`, `update`, a pause: alone"]
+    hold = cost["an empty `hold` of one key"]
+    assert 2 < hold / cost["`update` of a live key"] < 4
+    assert 0.5 < (cost["`hold`, `update`, a pause: ten in line"] - cost["`hold`, `update`, a pause: alone"]) / hold < 2
+    superstep = cost["a superstep with one delivery"]
+    assert cost["the same as under BAR-1, and a checkpoint in memory"] < 2 * superstep
+    assert cost["the same as under BAR-1, and a checkpoint in a file"] > 5 * superstep
     assert cost["a map of 1000 sent to ten: each of them"] < cost["a map of 1000 sent to one"] / 2
 
 
