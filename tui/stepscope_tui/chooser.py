@@ -19,8 +19,9 @@ from stepscope_tracing import Recording
 
 from .looks import Looks, Meaning
 from .safe import plain
-from .widgets.lines import LineView, ListRows, Motion
+from .widgets.lines import LineView
 from .widgets.oneline import OneLine
+from .widgets.rows import ListRows, Motion
 
 if TYPE_CHECKING:
     from stepscope_tracing.model import RunInfo

@@ -14,7 +14,8 @@ from textual.screen import ModalScreen
 from .actions import ACTIONS
 from .keymap import shown
 from .looks import Looks, Meaning, looks_of
-from .widgets.lines import LineView, ListRows, Motion
+from .widgets.lines import LineView
+from .widgets.rows import ListRows, Motion
 
 _LEGEND: tuple[tuple[Meaning, str], ...] = (
     ("superstep", "superstep begins or ends"), ("delivered", "delivered to an inbox"), ("started", "handler starts"),

@@ -27,8 +27,31 @@ if _NAME not in os.environ:
 
 _SWITCH_S = 0.0005
 """How long a thread that indexes or searches keeps the screen waiting; Python's default is 5 ms, a third of a frame."""
-_COLLECT = (20_000, 20, 50)
-"""Thresholds of the garbage collector: decoding one block of events makes more objects than the default allows."""
+_WHILE_STUDYING = (20_000, 50, 1_000)
+_AFTERWARDS = (100_000, 50, 1_000)
+"""Thresholds of the garbage collector. It runs between two keys then: a young collection of what a few jumps have
+decoded takes 5 to 20 ms, in the middle of a key's answer if it runs by itself."""
+_YOUNG, _MIDDLE, _OLD = 4_000, 3, 10
+"""Objects made, young collections and middle ones after which it is asked to run."""
+
+
+def collect() -> None:
+    """Collect garbage, if there may be enough of it: a few milliseconds, for the time between two keys."""
+    young, middle, _ = gc.get_count()
+    if young > _YOUNG:
+        gc.collect(1 if middle >= _MIDDLE else 0)
+
+
+def collect_all() -> None:
+    """Collect all garbage, if there may be enough of it: a tenth of a second, for when nobody presses keys."""
+    if gc.get_count()[2] >= _OLD:
+        gc.collect()
+
+
+def studied() -> None:
+    """What is there now stays: collections need not walk the index."""
+    gc.freeze()
+    gc.set_threshold(*_AFTERWARDS)
 
 
 @contextmanager
@@ -36,7 +59,7 @@ def tuned() -> Iterator[None]:
     """Give the screen its turn at once while the block lasts, whatever threads do beside it."""
     switch, collect = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(_SWITCH_S)
-    gc.set_threshold(*_COLLECT)
+    gc.set_threshold(*_WHILE_STUDYING)
     try:
         yield
     finally:

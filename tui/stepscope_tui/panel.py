@@ -6,9 +6,10 @@ posting `Goto`, `SelectKey` or `Inspect`, and is then shown the new moment, as a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from .widgets.lines import Motion
+from .widgets.rows import Motion
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
@@ -29,6 +30,15 @@ class Moves(Protocol):
 
     def motion(self, motion: Motion) -> bool:
         """Do what the movement key means here; False if it means nothing."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A panel that can make ready ahead of time what it would show at another moment."""
+
+    def prepare(self, run: Run, seq: int) -> Iterator[None]:
+        """Work to do between two keys, a millisecond or two before each item; at the moment shown, for its steps."""
         ...
 
 

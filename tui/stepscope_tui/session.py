@@ -64,6 +64,15 @@ class Session:
         """Do the step called `name`, one of `STEPS`."""
         return STEPS[name](self)
 
+    def leads_to(self, name: str) -> int:
+        """Where the step called `name` would lead; here, if nowhere."""
+        before = self.seq, self.lane, self.key
+        try:
+            self.step(name)
+            return self.seq
+        finally:
+            self.seq, self.lane, self.key = before
+
     def goto_text(self, text: str) -> str:
         """What a person typed after ``:``: ``120``, ``#120``, ``seq=120``, ``k3`` (superstep 3) or ``50%``."""
         text = text.strip()
@@ -271,3 +280,9 @@ STEPS: dict[str, Callable[[Session], str]] = {
     )
 }  # fmt: skip
 """Steps by name, as the action registry calls them."""
+
+JUMPS = (
+    "next_finding", "previous_finding", "next_superstep", "previous_superstep", "effect", "cause", "finish_handler",
+    "handler_start", "lane_next", "lane_previous", "next_write", "previous_write", "next_bookmark", "first", "last",
+)  # fmt: skip
+"""Steps that may lead far, the likeliest first; where they lead is found without a search."""

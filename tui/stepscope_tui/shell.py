@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import App, ComposeResult
@@ -15,25 +16,30 @@ from textual.widget import Widget
 from stepscope.errors import WorkflowError
 from stepscope_tracing import Recording
 
+from . import pace
 from .arrangement import ABOVE, BELOW, Arrangement
 from .keymap import load
 from .looks import Looks
-from .panel import Panel
+from .panel import Panel, Prepares
 from .panels.contention import ContentionPanel
+from .panels.diagram import Diagram
 from .panels.events import EventsPanel
 from .panels.findings import FindingsPanel
 from .panels.inspector import InspectorPanel
 from .panels.source import SourcePanel
 from .panels.state import StatePanel
 from .safe import plain
-from .session import Session
-from .thrifty import ThriftyDiagram
+from .session import JUMPS, Session
+from .spare import Spare
 from .widgets.footer import Footer
 from .widgets.rule import Rule
 from .widgets.scrubber import Scrubber
 from .widgets.small import TooSmall
 from .widgets.status import StatusLine
 from .widgets.titles import Titles
+
+if TYPE_CHECKING:
+    from stepscope_tracing import Run
 
 
 class Shell(App[None]):
@@ -54,13 +60,14 @@ class Shell(App[None]):
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.animation_level = "none"
         self.arrangement = Arrangement()
+        self.spare = Spare(pace.collect_all)
         if keymap != "default":
             self.set_keymap({name: ",".join(keys) for name, keys in self.keys.items()})
         self.log_panel = EventsPanel(id="events")
         self.findings_panel = FindingsPanel(id="findings")
         self.inspector = InspectorPanel(id="inspector")
         self.panels: dict[str, Widget] = {
-            "diagram": ThriftyDiagram(id="diagram"),
+            "diagram": Diagram(id="diagram"),
             "state": StatePanel(id="state"),
             "events": self.log_panel,
             "contention": ContentionPanel(id="contention"),
@@ -129,6 +136,31 @@ class Shell(App[None]):
             self.attempt(partial(panel.show, run, seq))
         self.status.repaint()
         self.scrubber.repaint()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Once the screen shows this moment, make ready what the next key may ask for."""
+        self.spare.end()
+        self.call_after_refresh(lambda: self.spare.begin(self._prepared()))
+
+    def _prepared(self) -> Iterator[None]:
+        """What a step shows first, then where jumps lead."""
+        session = self.session
+        run, seq = session.run, session.seq
+        yield from self._prepared_at(run, seq)
+        known = {seq}
+        for jump in JUMPS:
+            if run.index_ready and (there := session.leads_to(jump)) not in known:
+                known.add(there)
+                yield from self._prepared_at(run, there)
+
+    def _prepared_at(self, run: Run, seq: int) -> Iterator[None]:
+        for name in self.arrangement.visible():
+            panel = self.panels[name]
+            if isinstance(panel, Prepares):
+                yield from panel.prepare(run, seq)
+                pace.collect()
+                yield
 
     def retitle(self) -> None:
         """The titles show the focus and the counts."""

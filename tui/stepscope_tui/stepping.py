@@ -11,7 +11,7 @@ from stepscope.errors import WorkflowError
 from .messages import Goto, Inspect, Say, SelectKey
 from .panel import Moves, Zooms
 from .shell import Shell
-from .widgets.lines import Motion
+from .widgets.rows import Motion
 from .widgets.titles import Titles
 
 _PLAY_S = 0.25
@@ -57,6 +57,7 @@ class Stepping(Shell):
         diagram = self.panels["diagram"]
         if isinstance(diagram, Zooms):
             diagram.zoom(int(by))
+            self.prepare()
 
     def do_bookmark(self) -> None:
         """Set or remove a bookmark."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable
 
 from stepscope.errors import WorkflowError
 
-from . import background
+from . import background, pace
 from .asking import Asking
 from .keymap import shown
 from .messages import Say, Studied
@@ -84,7 +83,7 @@ class Watching(Asking):
 
     def on_studied(self, message: Studied) -> None:
         """The whole run has been looked at."""
-        gc.freeze()  # what is there now stays: collections need not walk the index with each jump
+        pace.studied()
         self.scrubber.set_errors(message.errors)
         if message.findings is not None:
             self.session.set_findings(message.findings)

@@ -248,7 +248,8 @@ def test_a_step_through_a_long_recording_takes_less_than_a_frame() -> None:
         began = time.perf_counter()
         drawing.rows(seq)
         took.append(time.perf_counter() - began)
-        drawing.prepare(seq)
+        for _ in drawing.prepare(seq):
+            pass
     assert sorted(took)[len(took) // 2] < 0.005
 
 

@@ -19,7 +19,7 @@ from stepscope_tui.panel import Moves, Panel, Zooms
 from stepscope_tui.panels.contention import ContentionPanel
 from stepscope_tui.panels.diagram import Diagram
 from stepscope_tui.panels.state import StatePanel
-from stepscope_tui.widgets.lines import Motion
+from stepscope_tui.widgets.rows import Motion
 from support.random_streams import random_stream
 from support.streams import Stream, live, reducer, snapshot
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.text import Text
 from textual.app import App, ComposeResult
 
-from stepscope_tui.widgets.lines import LineView, ListRows, Motion
+from stepscope_tui.widgets.lines import LineView
+from stepscope_tui.widgets.rows import ListRows, Motion
 
 
 class Counting:

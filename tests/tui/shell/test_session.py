@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stepscope.events import AnyEvent, HandlerEnded, HandlerStarted
 from stepscope.findings import Finding
 from stepscope_tracing import Run
-from stepscope_tui.session import STEPS, Session
+from stepscope_tui.session import JUMPS, STEPS, Session
 from support.random_streams import streams
 from support.streams import Stream, live
 
@@ -323,3 +323,23 @@ def test_finish_leads_to_the_same_invocations_end(events: list[AnyEvent]) -> Non
             found = run.event(session.seq)
             assert isinstance(found, HandlerEnded)
             assert found.inv == event.inv
+
+
+@settings(max_examples=30, deadline=None)
+@given(streams(), st.data())
+def test_where_a_step_leads_is_where_it_goes_and_looking_changes_nothing(
+    events: list[AnyEvent], data: st.DataObject
+) -> None:
+    run = Run.of_events(events)
+    session = Session(run, data.draw(st.integers(1, run.last)))
+    if keys := run.keys():
+        session.select_key(data.draw(st.sampled_from(keys)))
+    session.bookmarks = sorted(data.draw(st.sets(st.integers(1, run.last), max_size=3)))
+    for name in JUMPS:
+        before = (session.seq, session.lane, session.key)
+        there = session.leads_to(name)
+        assert (session.seq, session.lane, session.key) == before
+        moved = session.step(name) == ""
+        assert session.seq == there
+        assert moved == (there != before[0])
+        session.seq, session.lane, session.key = before

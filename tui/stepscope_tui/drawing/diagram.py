@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import labels
@@ -28,8 +28,8 @@ Shading: TypeAlias = Callable[[int], Shader]
 
 _PATIENCE_S = 0.001
 """How long drawing one column may count; what is missing then is counted while nobody presses a key."""
-_SPARE_S = 0.008
-_KEPT_TILES = 96
+_SPARE_S = 0.002
+_KEPT_TILES = 192
 _LEGEND_FROM = 3
 """Spare rows from which there is a legend; one of them stays empty."""
 
@@ -108,37 +108,43 @@ class DiagramDrawing:
                 rows[i] = row
         return rows
 
-    def prepare(self, seq: int) -> bool:
-        """Draw half a window more on both sides ahead of time: the next steps bring it into view.
+    def prepare(self, seq: int) -> Iterator[None]:
+        """Draw ahead of time what `rows` shows at `seq` and some steps on either side, a tile before each item."""
+        grid = self._grid_at(seq)
+        part = self._parts.at(seq)
+        self._painted(part, grid, ("past", "future"))
+        yield
+        sides: list[tuple[Callable[[Part], Part | None], Shade]] = [
+            (self._parts.after, "future"),
+            (self._parts.before, "past"),
+        ]
+        for step, shade in sides:
+            room, following = self.width - self._names, step(part)
+            while following is not None and room > 0:
+                room -= self._painted(following, grid, (shade,))
+                yield
+                following = step(following)
 
-        Says whether there is nothing left to do before the next step.
-        """
-        grid = self._grid(executor_of(self.run.event(seq)) or self.lane_of(seq))
-        placed = self.placed(seq, grid)
-        self._prepare(self._parts.after, placed[-1].part, grid, "future")
-        self._prepare(self._parts.before, placed[0].part, grid, "past")
-        return self._count(placed) and self._buffers.feed(self.run.last, _SPARE_S)
-
-    def _count(self, placed: Sequence[Placed]) -> bool:
-        """Count on what the columns in view say; whether all is counted."""
-        parts = self._parts
-        if not isinstance(parts, GroupParts):
-            return True
-        return all(count_group(parts, one.part, self._counts, _SPARE_S) is not None for one in placed)
-
-    def _prepare(self, step: Callable[[Part], Part | None], part: Part, grid: LaneGrid, shade: Shade) -> None:
-        room = self.width // 2
-        following = step(part)
-        while following is not None and room > 0:
-            tile = self._tile(following, grid)
-            for row in range(grid.height):
+    def _painted(self, part: Part, grid: LaneGrid, shades: Iterable[Shade]) -> int:
+        """Draw and colour a tile; gives its width."""
+        tile = self._tile(part, grid)
+        for row in range(grid.height):
+            for shade in shades:
                 painted(tile, row, shade)
-            room -= tile.width
-            following = step(following)
+        return tile.width
+
+    def count(self, seq: int) -> bool:
+        """Count on a little, for what is in view at `seq` and for fan-ins; whether all is counted."""
+        parts = self._parts
+        if isinstance(parts, GroupParts):
+            for one in self.placed(seq, self._grid_at(seq)):
+                if count_group(parts, one.part, self._counts, _SPARE_S) is None:
+                    return False
+        return self._buffers.feed(self.run.last, _SPARE_S)
 
     def seq_at(self, seq: int, x: int, y: int) -> int:
         """The event a click means, while the cursor is at `seq`: the nearest in the lane of that row, if any."""
-        grid = self._grid(executor_of(self.run.event(seq)) or self.lane_of(seq))
+        grid = self._grid_at(seq)
         placed = self.placed(seq, grid)
         x -= self._names
         one = next((p for p in placed if p.x <= x < p.x + p.tile.width), placed[-1] if x > 0 else placed[0])
@@ -147,7 +153,7 @@ class DiagramDrawing:
 
     def lane_at(self, seq: int, y: int) -> str:
         """The executor whose lane the row `y` belongs to, "" for none."""
-        grid = self._grid(executor_of(self.run.event(seq)) or self.lane_of(seq))
+        grid = self._grid_at(seq)
         return next((n.executor for n in grid.shown if 0 <= y - grid.rows[n.executor] < grid.pitch), "")
 
     def seq_in_next_lane(self, seq: int, by: int) -> int | None:
@@ -174,6 +180,9 @@ class DiagramDrawing:
         """The tiles in view."""
         return place(self._parts, lambda part: self._tile(part, grid), seq, self.width - self._names)
 
+    def _grid_at(self, seq: int) -> LaneGrid:
+        return self._grid(self.lane_of(seq))
+
     def _grid(self, focus: str) -> LaneGrid:
         return arrange(self.lanes, focus, self.height)
 
@@ -182,22 +191,19 @@ class DiagramDrawing:
 
     def _tile(self, part: Part, grid: LaneGrid) -> Tile:
         parts = self._parts
-        if isinstance(parts, GroupParts):
-            counts = count_group(parts, part, self._counts, _PATIENCE_S)
-            key: tuple[object, ...] = (part, self.level, grid.shown, grid.pitch, parts.last_of(part), counts is None)
-            return self._tiles.get(key) or self._keep(
-                key, build_group(load_group(self.run, parts, part, counts), grid, self.glyphs)
-            )
         last = parts.last_of(part)
-        key = (part, self.level, grid.shown, grid.pitch, last, self.run.index_ready, self._buffers.known(last))
-        return self._tiles.get(key) or self._keep(
-            key, build(load(self.run, parts, part, self._buffers), grid, _ZOOMS[self.level], self.glyphs)
-        )
-
-    def _keep(self, key: tuple[object, ...], tile: Tile) -> Tile:
-        if len(self._tiles) >= _KEPT_TILES:
-            del self._tiles[next(iter(self._tiles))]
-        self._tiles[key] = tile
+        counts = count_group(parts, part, self._counts, _PATIENCE_S) if isinstance(parts, GroupParts) else None
+        known = counts is None if isinstance(parts, GroupParts) else (self.run.index_ready, self._buffers.known(last))
+        key = (part, self.level, grid.shown, grid.pitch, last, known)
+        tile = self._tiles.pop(key, None)
+        if tile is None:
+            if isinstance(parts, GroupParts):
+                tile = build_group(load_group(self.run, parts, part, counts), grid, self.glyphs)
+            else:
+                tile = build(load(self.run, parts, part, self._buffers), grid, _ZOOMS[self.level], self.glyphs)
+            if len(self._tiles) >= _KEPT_TILES:
+                del self._tiles[next(iter(self._tiles))]
+        self._tiles[key] = tile  # the last used is the last to go
         return tile
 
 

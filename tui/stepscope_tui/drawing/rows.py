@@ -20,17 +20,24 @@ Row: TypeAlias = list[Segment]
 Shader: TypeAlias = Callable[[int], Shade]
 """How the event `seq` stands to the cursor."""
 
-_Runs: TypeAlias = list[tuple[int, str, Style]]
+_NONE: frozenset[int] = frozenset()
+_LIGHTABLE = frozenset(("wire", "arrow", "rule", "inner", "count"))
+"""Roles of cells that a wire of the cursor's lane lights."""
+_BRIGHT = frozenset(("wire.lit", "wire.coming"))
 
 
-def painted(tile: Tile, row: int, shade: Shade) -> Row:
-    """The whole row of a tile under one shade, made once."""
-    made = tile.painted.get((row, shade))
+def painted(tile: Tile, row: int, shade: Shade, lit: frozenset[int] = _NONE) -> Row:
+    """The whole row of a tile under one shade, with the wires in the cells `lit` lit, made once."""
+    made = tile.painted.get((row, shade, lit))
     if made is None:
-        made = tile.painted[row, shade] = []
+        made = tile.painted[row, shade, lit] = []
         line, x, start, last = tile.canvas.lines[row], 0, 0, None
-        for role, cells in groupby(tile.canvas.roles[row]):
-            one = style(role, shade)
+        roles: Iterable[str] = tile.canvas.roles[row]
+        if lit:
+            bright = "wire.coming" if shade == "future" else "wire.lit"
+            roles = [bright if x in lit and role in _LIGHTABLE else role for x, role in enumerate(roles)]
+        for role, cells in groupby(roles):
+            one = style(role, "past" if role in _BRIGHT else shade)
             if one is not last and x:
                 made.append(Segment(line[start:x], last))
                 start = x
@@ -98,7 +105,7 @@ class View:
         """The window's cell the cursor is in."""
         return self._placed[self._at].x + self._x
 
-    def _lit_cells(self, lane: str) -> dict[tuple[int, int], set[int]]:
+    def _lit_cells(self, lane: str) -> dict[tuple[int, int], frozenset[int]]:
         """Cells of the wires to and from the lane, from where they leave to where they come in: up to three tiles."""
         into: Owner = ("in", lane)
         out: Owner = ("out", lane)
@@ -117,7 +124,7 @@ class View:
         light(self._at - 1, lambda wire, entry: wire.last >= entry and not senders.isdisjoint(wire.owners))
         light(self._at, lambda wire, entry: into in wire.owners or (out in wire.owners and wire.last >= entry))
         light(self._at + 1, lambda wire, entry: out in wire.owners and wire.first < entry)
-        return lit
+        return {place: frozenset(cells) for place, cells in lit.items()}
 
     def row(self, row: int) -> Row:
         """One row, exactly `width` cells."""
@@ -146,19 +153,19 @@ class View:
         return [Segment(text, style("header")), *crop(row, len(text), self.width)]
 
     def _part(self, i: int, tile: Tile, row: int, first: int, end: int) -> Row:
-        lit = self._lit.get((i, row))
-        if self._shader is None and not lit:
-            if i != self._at:
-                return crop(painted(tile, row, "past" if i < self._at else "future"), first, end)
-            out = crop(painted(tile, row, "past"), first, min(self._x, end))
-            if first <= self._x < end:
-                out.append(self._cursor_cell(tile, row))
-            out += crop(painted(tile, row, "past"), max(first, self._x + 1), min(self._cut, end))
-            return out + crop(painted(tile, row, "future"), max(first, self._cut), end)
-        made = self._cells(i, tile, row, lit or set())
-        return crop(list(merged(made)), first, end)
+        lit = self._lit.get((i, row), _NONE)
+        if self._shader is not None:
+            return crop(list(merged(self._cells(i, tile, row, lit))), first, end)
+        if i != self._at:
+            return crop(painted(tile, row, "past" if i < self._at else "future", lit), first, end)
+        past = painted(tile, row, "past", lit)
+        out = crop(past, first, min(self._x, end))
+        if first <= self._x < end:
+            out.append(self._cursor_cell(tile, row))
+        out += crop(past, max(first, self._x + 1), min(self._cut, end))
+        return out + crop(painted(tile, row, "future", lit), max(first, self._cut), end)
 
-    def _cells(self, i: int, tile: Tile, row: int, lit: set[int]) -> list[tuple[str, Style]]:
+    def _cells(self, i: int, tile: Tile, row: int, lit: frozenset[int]) -> list[tuple[str, Style]]:
         cut = tile.width if i < self._at else 0 if i > self._at else self._cut
         cells = []
         for x, (char, role, seq) in enumerate(
@@ -168,7 +175,7 @@ class View:
                 shade: Shade = self._shader(seq)
             else:
                 shade = "past" if x < cut else "future"
-            if x in lit and role in ("wire", "arrow", "rule", "inner", "count"):
+            if x in lit and role in _LIGHTABLE:
                 cells.append((char, style("wire.coming" if shade == "future" else "wire.lit")))
             else:
                 cells.append((char, style(role, shade)))

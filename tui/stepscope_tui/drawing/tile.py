@@ -75,8 +75,8 @@ class Tile:
     starts: list[int]
     arcs: list[Arc]
     title: str = ""
-    painted: dict[tuple[int, str], list[Segment]] = field(default_factory=dict)
-    """Finished rows by row and shade, kept with the tile and dropped with it."""
+    painted: dict[tuple[int, str, frozenset[int]], list[Segment]] = field(default_factory=dict)
+    """Finished rows by row, shade and lit cells, kept with the tile and dropped with it."""
 
     @property
     def width(self) -> int:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.strip import Strip
-from textual.widget import Widget
 
 from stepscope_tui.drawing.diagram import DiagramDrawing, Shading
 from stepscope_tui.drawing.glyphs import glyphs_of
 from stepscope_tui.drawing.rows import Row
 from stepscope_tui.looks import looks_of
 from stepscope_tui.messages import Goto
-from stepscope_tui.widgets.lines import Motion
+from stepscope_tui.widgets.painted import Painted
+from stepscope_tui.widgets.rows import Motion
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
 
 _NARROWEST, _LOWEST = 12, 2
-_PAUSE_S = 0.01
 
 
-class Diagram(Widget, can_focus=True, inherit_bindings=False):
+class Diagram(Painted, can_focus=True, inherit_bindings=False):
     """Shows the run around the cursor. Right and left step through the events, up and down through the lanes.
 
     `shading` tells how each event stands to the cursor; without it, what comes later in `seq` is dimmed.
     """
-
-    ALLOW_SELECT = False
 
     DEFAULT_CSS = """
     Diagram { height: 1fr; width: 1fr; }
@@ -46,8 +43,6 @@ class Diagram(Widget, can_focus=True, inherit_bindings=False):
         self._drawing: DiagramDrawing | None = None
         self._made_for: tuple[object, ...] = ()
         self._rows: list[Row] = []
-        self._preparing = False
-        self._counting = False
 
     @property
     def drawing(self) -> DiagramDrawing | None:
@@ -68,20 +63,19 @@ class Diagram(Widget, can_focus=True, inherit_bindings=False):
             self._made_for = made_for
         self._drawing.shading = self.shading
         self._rows = self._drawing.rows(seq)
-        self.refresh()
-        if not self._preparing:
-            self._preparing = self.call_after_refresh(self._prepare)
+        self.repaint()
 
-    def _prepare(self) -> None:
-        counted, self._preparing = self._counting, False
-        if self._drawing is None or self._run is None or not self.is_attached:
+    def prepare(self, run: Run, seq: int) -> Iterator[None]:
+        """Draw around `seq`; at the moment shown, count what could not be counted yet, and show it."""
+        drawing = self._drawing
+        if drawing is None or run is not self._run:
             return
-        self._counting = not self._drawing.prepare(self._seq)
-        if self._counting:
-            self._preparing = True
-            self.set_timer(_PAUSE_S, self._prepare)
-        elif counted:  # what could not be said before can be now
-            self.show(self._run, self._seq)
+        yield from drawing.prepare(seq)
+        if seq == self._seq and not drawing.count(seq):
+            yield
+            while not drawing.count(seq):
+                yield
+            self.show(run, seq)
 
     def motion(self, motion: Motion) -> bool:
         """Right and left: events; up and down: lanes; a page: a superstep; top and bottom: the run's ends."""
@@ -114,11 +108,11 @@ class Diagram(Widget, can_focus=True, inherit_bindings=False):
         self._level = self._drawing.level
         self.show(self._run, self._seq)
 
-    def render_line(self, y: int) -> Strip:
-        """One row."""
-        if y < len(self._rows):
-            return Strip(self._rows[y], self.size.width)
-        return Strip([Segment(" " * self.size.width, Style.null())], self.size.width)
+    def make_lines(self, width: int, height: int) -> list[Strip]:
+        """The rows of the drawing over the theme's colours."""
+        base = self.base
+        rows = self._rows or [[Segment(" " * width)]] * height
+        return [Strip(Segment.apply_style(row, base), width) for row in rows[:height]]
 
     def on_resize(self) -> None:
         """Draw anew for the room there is."""

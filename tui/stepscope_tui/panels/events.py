@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -14,7 +14,8 @@ from stepscope_tui.describe import brief, line
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import Goto
 from stepscope_tui.safe import plain
-from stepscope_tui.widgets.lines import LineView, Motion, Rows
+from stepscope_tui.widgets.lines import LineView
+from stepscope_tui.widgets.rows import Motion, Rows
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
@@ -155,6 +156,11 @@ class EventsPanel(LineView):
             self.move_cursor(rows.index(seq))
         else:
             self.set_rows(rows, cursor=rows.index(seq))
+
+    def prepare(self, run: Run, seq: int) -> Iterator[None]:
+        """Make the rows around `seq`."""
+        if run is self._run and self.shown is not None and self.shown is self.rows:
+            yield from self.prepare_row(self.shown.index(seq))
 
     def _rows_for(self, run: Run) -> EventRows | MessageRows:
         time = self.size.width >= _TIMES_FROM

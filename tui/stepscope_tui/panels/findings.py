@@ -12,7 +12,8 @@ from textual import events
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import Goto
 from stepscope_tui.safe import plain
-from stepscope_tui.widgets.lines import LineView, ListRows, Motion
+from stepscope_tui.widgets.lines import LineView
+from stepscope_tui.widgets.rows import ListRows, Motion
 
 if TYPE_CHECKING:
     from stepscope.findings import Finding

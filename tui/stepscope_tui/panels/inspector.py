@@ -13,7 +13,8 @@ from stepscope_tui.describe import duration, meaning_of, size
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.safe import plain
 from stepscope_tui.unfold import unfold
-from stepscope_tui.widgets.lines import LineView, ListRows, Motion
+from stepscope_tui.widgets.lines import LineView
+from stepscope_tui.widgets.rows import ListRows, Motion
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
@@ -45,6 +46,11 @@ class InspectorPanel(LineView):
             self._shown = shown
             self._run, self._seq = run, seq
             self._fill(cursor=0)
+
+    def prepare(self, run: Run, seq: int) -> Iterator[None]:
+        """Read what the event at `seq` belongs together with."""
+        for _ in self._lines(run, run.event(seq)):
+            yield
 
     def show_value(self, title: str, tree: object) -> None:
         """Inspect a value instead, until the cursor moves."""

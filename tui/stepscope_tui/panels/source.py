@@ -12,7 +12,8 @@ from textual.message import Message
 from stepscope.events import GraphInfo, RunStarted
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.safe import plain
-from stepscope_tui.widgets.lines import LineView, ListRows
+from stepscope_tui.widgets.lines import LineView
+from stepscope_tui.widgets.rows import ListRows
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -20,7 +21,8 @@ from stepscope_tui.drawing.state import (
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import SelectKey
 from stepscope_tui.safe import plain
-from stepscope_tui.widgets.lines import LineView, Motion
+from stepscope_tui.widgets.lines import LineView
+from stepscope_tui.widgets.rows import Motion
 
 if TYPE_CHECKING:
     from stepscope_tracing import Run
@@ -83,13 +85,16 @@ class StateRows:
 
     def row(self, index: int) -> Text:
         """One line."""
+        line, width, keys, looks, opened, selected, now = self.key(index)
+        return text_of(line, width, keys, looks, opened=opened, selected=selected, now=now)
+
+    def key(self, index: int) -> tuple[StateLine, int, int, Looks, bool, bool, bool]:
+        """All that the text of a line depends on."""
         line = self.lines[index]
         paths = self._opened.get((line.scope, line.key))
         opened = paths is not None and (line.kind == "key" or line.path in paths)
-        return text_of(
-            line, self._width, self._keys, self._looks,
-            opened=opened, selected=self.selected == (line.scope, line.key), now=line.seq == self._seq,
-        )  # fmt: skip
+        selected, now = self.selected == (line.scope, line.key), line.seq == self._seq
+        return line, self._width, self._keys, self._looks, opened, selected, now
 
 
 class StatePanel(LineView):
@@ -117,6 +122,12 @@ class StatePanel(LineView):
         self.set_rows(rows, cursor=self._row_of(lines))
         self._show_change(lines)
 
+    def prepare(self, run: Run, seq: int) -> Iterator[None]:
+        """Read the state at `seq`."""
+        for scope in _scopes(run, seq):
+            run.state_at(seq, scope=scope)
+            yield
+
     def _scope(self, run: Run, seq: int, scope: int) -> ScopeState:
         cells = run.state_at(seq, scope=scope)
         changes = _changes(run, seq, scope)
@@ -134,6 +145,11 @@ class StatePanel(LineView):
             changes={change.key: change for change in changes},
             pending=pending_writes(writes, seq),
         )
+
+    def key(self, index: int) -> Hashable:
+        """Most lines say the same at the next step."""
+        rows = self.rows
+        return rows.key(index) if isinstance(rows, StateRows) else super().key(index)
 
     def _row_of(self, lines: list[StateLine]) -> int | None:
         """Where the selected line is now; None to leave the cursor where it is."""
@@ -177,8 +193,7 @@ class StatePanel(LineView):
         line = rows.lines[row]
         if self._selected != (line.scope, line.key):
             self._selected = rows.selected = line.scope, line.key
-            self.invalidate()
-            self.refresh()
+            self.repaint()
         self.post_message(SelectKey(line.key, line.scope))
 
     def _fold(self, row: int, unfold: bool | None) -> None:

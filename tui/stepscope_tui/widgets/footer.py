@@ -25,8 +25,9 @@ class Footer(OneLine):
 
     def say(self, sentence: str, *, error: bool = False) -> None:
         """Show a sentence (safe text); "" shows the hints again."""
-        self.sentence, self.is_error = sentence, error
-        self.repaint()
+        if (sentence, error) != (self.sentence, self.is_error):
+            self.sentence, self.is_error = sentence, error
+            self.repaint()
 
     def content(self, width: int) -> Text:
         """The line."""

@@ -1,18 +1,17 @@
 """A list of any length of which only the visible rows are ever made: the base of the log, the trees and the tables.
 
 Rows come from a provider and are drawn through Textual's line API. Moving the cursor repaints two lines; scrolling
-repaints from a cache of strips. The view scrolls itself and draws its own scroll bar in its last column, because a
+repaints from a cache of rows. The view scrolls itself and draws its own scroll bar in its last column, because a
 native scroll view takes part in layout: each change of the number of rows would lay out the whole screen again.
 Call `set_rows` or `invalidate` when rows have changed; what is the same afterwards is not painted again.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Hashable, Iterator
 
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.cache import LRUCache
 from textual.message import Message
@@ -21,42 +20,11 @@ from textual.strip import Strip
 from stepscope_tui.looks import looks_of
 
 from .painted import Painted
-
-Motion: TypeAlias = Literal["up", "down", "left", "right", "page-up", "page-down", "top", "bottom", "open", "close"]
-"""What the movement keys ask of the focused panel."""
+from .rows import ListRows, Motion, Rows
 
 _WHEEL_ROWS = 3
-_CACHED_STRIPS = 2048
-
-
-class Rows(Protocol):
-    """What a `LineView` shows. Both must be cheap; `row` is called for visible rows only."""
-
-    @property
-    def count(self) -> int:
-        """How many rows there are now."""
-        ...
-
-    def row(self, index: int) -> Text:
-        """One line for the row `index`, 0 <= index < count; without newlines, made of safe text."""
-        ...
-
-
-class ListRows:
-    """Rows that are already there."""
-
-    def __init__(self, texts: list[Text]) -> None:
-        """`texts`: one for each row."""
-        self.texts = texts
-
-    @property
-    def count(self) -> int:
-        """How many rows there are."""
-        return len(self.texts)
-
-    def row(self, index: int) -> Text:
-        """The row itself."""
-        return self.texts[index]
+_CACHED_ROWS = 2048
+_CACHED_LINES = 512
 
 
 class LineView(Painted, can_focus=True, inherit_bindings=False):
@@ -102,7 +70,10 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
         self._has_cursor = cursor
         self._cursor = 0
         self._top = 0
-        self._strips: LRUCache[tuple[int, int, Style], Strip] = LRUCache(_CACHED_STRIPS)
+        self._set = 0
+        self._drawn_cells: LRUCache[Hashable, list[Segment]] = LRUCache(_CACHED_ROWS)
+        self._drawn_lines: LRUCache[Hashable, Strip] = LRUCache(_CACHED_LINES)
+        self._made_with: tuple[int, Style] | None = None
         self._dragging = False
         self._sized = False
 
@@ -131,20 +102,20 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
     def set_rows(self, rows: Rows, *, cursor: int | None = None) -> None:
         """Show other rows. The cursor goes to `cursor`, or stays where it was as far as there are rows."""
         self._rows = rows
-        self._strips.clear()
+        self._set += 1
         self._cursor = self._clamped(self._cursor if cursor is None else cursor)
         self._top = self._top_for(self._cursor)
         self.repaint()
 
     def invalidate(self, first: int = 0, last: int | None = None) -> None:
         """Rows `first` to `last` (inclusive; None: to the end) have changed, or their number has."""
-        if first == 0 and last is None:
-            self._strips.clear()
+        if last is None or last - first > _CACHED_LINES:
+            self._forget()
         else:
-            cached = list(self._strips.keys())
-            for key in cached:
-                if key[0] >= first and (last is None or key[0] <= last):
-                    self._strips.discard(key)
+            for key in map(self.key, range(first, last + 1)):
+                self._drawn_cells.discard(key)
+                for inside in (None, False, True):
+                    self._drawn_lines.discard((key, inside))
         before, self._cursor = self._cursor, self._clamped(self._cursor)
         self._top = self._top_for(self._cursor) if before != self._cursor else self._clamped_top(self._top)
         self.repaint()
@@ -195,50 +166,87 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
 
     # drawing
 
-    def make_line(self, y: int) -> Strip:
-        """One visible line: mark, row, scroll bar."""
-        width = self.size.width
-        index = self._top + y
-        base = self.base
-        thumb = self._thumb()
-        if index >= self._rows.count:
-            return Strip.blank(width, base)
-        strip = self._strip(index, width - (1 if self._has_cursor else 0) - (1 if thumb[1] else 0), base)
-        segments: list[Segment] = []
+    def key(self, index: int) -> Hashable:
+        """What all that a row shows depends on: what was made for an equal key is shown again.
+
+        Unless a subclass knows better, rows that are set are new.
+        """
+        return self._set, index
+
+    def make_lines(self, width: int, height: int) -> list[Strip]:
+        """Mark, row and scroll bar on each line; lines without the cursor are kept."""
+        base, top, count = self.base, self._top, self._rows.count
+        thumb = self._thumb(height)
+        room = width - self._has_cursor - bool(thumb[1])
+        if (room, base) != self._made_with:
+            self._forget()
+            self._made_with = room, base
+        out: list[Strip] = []
+        for y, index in enumerate(range(top, top + height)):
+            if index >= count:
+                out.append(Strip.blank(width, base))
+                continue
+            inside = thumb[0] <= y < thumb[0] + thumb[1] if thumb[1] else None
+            if self._has_cursor and index == self._cursor:
+                out.append(Strip(self._line(index, room, inside), width))
+                continue
+            key = self.key(index), inside
+            line = self._drawn_lines.get(key)
+            if line is None:
+                line = self._drawn_lines[key] = Strip(self._line(index, room, inside), width)
+            out.append(line)
+        return out
+
+    def prepare_row(self, row: int) -> Iterator[None]:
+        """Make ahead of time the rows that would be in view with the cursor on `row`, a few before each item."""
+        made_with = self._made_with
+        top = self._top_for(self._clamped(row))
+        for index in range(top, min(top + self.page, self._rows.count)):
+            if made_with is None or made_with is not self._made_with:
+                return
+            key = self.key(index)
+            if self._drawn_cells.get(key) is None:
+                self._drawn_cells[key] = self.cells(self._rows.row(index), made_with[0])
+                if index % 4 == 0:
+                    yield
+
+    def _line(self, index: int, room: int, inside: bool | None) -> list[Segment]:
+        """The row as it stands on a line; `inside`: whether the bar's thumb is there, None for no bar."""
+        base, key = self.base, self.key(index)
+        cells = self._drawn_cells.get(key)
+        if cells is None:
+            cells = self._drawn_cells[key] = self.cells(self._rows.row(index), room)
+        out: list[Segment] = []
         if self._has_cursor and index == self._cursor:
             over = self._cursor_style()
-            segments.append(Segment(looks_of(self).glyph("cursor"), base + over + Style(bold=self.has_focus)))
-            segments.extend(Segment.apply_style(strip, post_style=over))
+            out.append(Segment(looks_of(self).glyph("cursor"), base + over + Style(bold=self.has_focus)))
+            out.extend(Segment.apply_style(cells, post_style=over))
         else:
             if self._has_cursor:
-                segments.append(Segment(" ", base))
-            segments.extend(strip)
-        if thumb[1]:
-            segments.append(self._bar_segment(y, thumb, base))
-        return Strip(segments, width)
+                out.append(Segment(" ", base))
+            out.extend(cells)
+        if inside is not None:
+            out.append(self._bar_segment(inside, base))
+        return out
 
-    def _strip(self, index: int, room: int, base: Style) -> Strip:
-        strip = self._strips.get((index, room, base))
-        if strip is None:
-            strip = self.strip_of(self._rows.row(index), room, base)
-            self._strips[(index, room, base)] = strip
-        return strip
+    def _forget(self) -> None:
+        self._drawn_cells.clear()
+        self._drawn_lines.clear()
 
     def _cursor_style(self) -> Style:
         return Style.parse("on #1f4b7a" if self.has_focus else "on #2b3440")
 
-    def _thumb(self) -> tuple[int, int]:
-        """First line and height of the scroll bar's thumb; height 0 when all rows fit."""
-        height, count = self.page, self._rows.count
+    def _thumb(self, height: int) -> tuple[int, int]:
+        """First line and height of the scroll bar's thumb on `height` lines; height 0 when all rows fit."""
+        count = self._rows.count
         if count <= height:
             return 0, 0
         size = max(1, height * height // count)
         span = count - height
         return (height - size) * min(self._top, span) // span, size
 
-    def _bar_segment(self, y: int, thumb: tuple[int, int], base: Style) -> Segment:
+    def _bar_segment(self, inside: bool, base: Style) -> Segment:
         looks = looks_of(self)
-        inside = thumb[0] <= y < thumb[0] + thumb[1]
         glyph = ("#" if looks.ascii else "█") if inside else ("|" if looks.ascii else "│")
         return Segment(glyph, base + Style.parse("#5a6675" if inside else looks.style("rule")))
 
@@ -292,7 +300,7 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Drag the scroll bar."""
-        if self._thumb()[1] and event.x == self.size.width - 1:
+        if self._thumb(self.page)[1] and event.x == self.size.width - 1:
             event.stop()
             self._dragging = True
             self.capture_mouse()
@@ -318,7 +326,11 @@ class LineView(Painted, can_focus=True, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor; one on the cursor's row opens it."""
         row = self._top + event.y
-        if row >= self._rows.count or not self._has_cursor or (self._thumb()[1] and event.x == self.size.width - 1):
+        if (
+            row >= self._rows.count
+            or not self._has_cursor
+            or (self._thumb(self.page)[1] and event.x == self.size.width - 1)
+        ):
             return
         event.stop()
         if self.move_cursor(row):

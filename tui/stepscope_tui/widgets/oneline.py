@@ -19,9 +19,6 @@ class OneLine(Painted, inherit_bindings=False):
         """The line, of safe text; what is longer than `width` is cut."""
         raise NotImplementedError
 
-    def make_line(self, y: int) -> Strip:
-        """The line as a strip."""
-        width = self.size.width
-        if y:
-            return Strip.blank(width, self.base)
-        return self.strip_of(self.content(width), width, self.base)
+    def make_lines(self, width: int, height: int) -> list[Strip]:
+        """The line as a strip, and nothing below it."""
+        return [Strip(self.cells(self.content(width), width), width), *[Strip.blank(width, self.base)] * (height - 1)]

@@ -7,8 +7,12 @@ compares them with the last ones, so that a key costs what it changes. Colours a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
 from typing import Self
 
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -38,8 +42,49 @@ def changed_cells(old: Strip, new: Strip) -> tuple[int, int]:
     return first, max(first, new.cell_length - sum(segment.cell_length for segment in after[len(after) - tail :]))
 
 
+@lru_cache(maxsize=1024)
+def _over(base: Style, style: str | Style) -> Style:
+    return base + (Style.parse(style) if isinstance(style, str) else style)
+
+
+def _pieces(text: Text, base: Style, console: Console) -> Iterator[tuple[str, Style]]:
+    """A text's characters with their styles. Most texts have one style after the other, which Rich does not expect."""
+    spans = text.spans
+    if any(after.start < before.end for before, after in pairwise(spans)):
+        for segment in text.render(console, end=""):
+            yield segment.text, base + (segment.style or Style.null())
+        return
+    plain, at = text.plain, 0
+    own = _over(base, text.style) if text.style else base
+    for first, end, style in spans:
+        if first > at:
+            yield plain[at:first], own
+        yield plain[first:end], _over(own, style)
+        at = end
+    yield plain[at:], own
+
+
+def segments_of(text: Text, width: int, base: Style, console: Console) -> list[Segment]:
+    """One line of text over `base`, filled to `width` cells if it is shorter; neighbours of equal style are merged."""
+    out: list[Segment] = []
+    pieces = [*_pieces(text, base, console), (" " * (width - text.cell_len), base)]
+    run, last = "", base
+    for piece, style in pieces:
+        if not piece:
+            continue
+        if style == last:
+            run += piece
+            continue
+        if run:
+            out.append(Segment(run, last))
+        run, last = piece, style
+    if run:
+        out.append(Segment(run, last))
+    return out
+
+
 class Painted(Widget, inherit_bindings=False):
-    """Subclasses say `make_line`, and call `repaint` when something may have changed."""
+    """Subclasses say `make_lines`, and call `repaint` when something may have changed."""
 
     ALLOW_SELECT = False
 
@@ -50,8 +95,8 @@ class Painted(Widget, inherit_bindings=False):
         self._painted_for: tuple[int, int] | None = None
         self._base: Style | None = None
 
-    def make_line(self, y: int) -> Strip:
-        """The line `y` of the widget, as wide as it is."""
+    def make_lines(self, width: int, height: int) -> list[Strip]:
+        """The `height` lines of the widget, each `width` cells wide; a line that is the same may be the same strip."""
         raise NotImplementedError
 
     @property
@@ -61,18 +106,13 @@ class Painted(Widget, inherit_bindings=False):
             self._base = self.rich_style
         return self._base
 
-    def strip_of(self, text: Text, width: int, base: Style) -> Strip:
-        """One line of text over `base`, cut or filled to `width`; neighbours of equal style are merged."""
+    def cells(self, text: Text, width: int) -> list[Segment]:
+        """One line of text in exactly `width` cells, cut or filled."""
+        width = max(0, width)
         if text.cell_len > width:
             text = text.copy()
-            text.truncate(max(0, width), overflow="crop" if looks_of(self).ascii else "ellipsis")
-        console = self.app.console
-        if text.style:  # Rich leaves it out of a text without spans
-            base_of_text = base + console.get_style(text.style)
-        else:
-            base_of_text = base
-        segments = Segment.apply_style(text.render(console, end=""), base_of_text)
-        return Strip(Segment.simplify(segments)).adjust_cell_length(max(0, width), base)
+            text.truncate(width, overflow="crop" if looks_of(self).ascii else "ellipsis")
+        return segments_of(text, width, self.base, self.app.console)
 
     def repaint(self) -> None:
         """Repaint the cells that are not what they were."""
@@ -97,7 +137,7 @@ class Painted(Widget, inherit_bindings=False):
     def _paint(self) -> None:
         width, height = self.size
         filters = [one for one in self.get_line_filters() if not isinstance(one, ANSIToTruecolor)]
-        lines = [self.make_line(y) for y in range(height)]
+        lines = self.make_lines(width, height)
         for one in filters:
             background = self.background_colors[1]
             lines = [line.apply_filter(one, background) for line in lines]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.segment import Segment
+from rich.text import Text
 from textual.strip import Strip
 
 from stepscope_tui.looks import looks_of
@@ -17,8 +17,7 @@ class Rule(Painted, inherit_bindings=False):
     Rule { width: 1; height: 1fr; }
     """
 
-    def make_line(self, y: int) -> Strip:
+    def make_lines(self, width: int, height: int) -> list[Strip]:
         """The same on each line."""
         looks = looks_of(self)
-        style = self.base + self.app.console.get_style(looks.style("rule"))
-        return Strip([Segment(looks.glyph("rule"), style)], 1)
+        return [Strip(self.cells(Text(looks.glyph("rule"), looks.style("rule")), width), width)] * height
