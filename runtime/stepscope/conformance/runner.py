@@ -64,14 +64,22 @@ def run_suite(
 
 
 def _clause(results: list[VectorResult]) -> ClauseResult:
+    told: Outcome = "holds"
     for outcome in ("violated", "unsupported"):
-        if some := [one for one in results if one.outcome == outcome]:
-            rest = [one.id for one in results if one.outcome == "holds"]
-            also = f" ({', '.join(rest)}: as expected)" if rest else ""
-            evidence = "; ".join(f"{one.id}: {one.evidence}" for one in some) + also
-            return ClauseResult(outcome=some[0].outcome, evidence=evidence, vectors=results)
-    evidence = "; ".join(f"{one.id}: {one.evidence}" for one in results)
-    return ClauseResult(outcome="holds", evidence=evidence, vectors=results)
+        if told == "holds" and any(one.outcome == outcome for one in results):
+            told = outcome
+    evidence = _together([one for one in results if one.outcome == told])
+    if told != "holds" and (held := [one.id for one in results if one.outcome == "holds"]):
+        evidence += f" (as expected: {', '.join(held)})"
+    return ClauseResult(outcome=told, evidence=evidence, vectors=results)
+
+
+def _together(results: list[VectorResult]) -> str:
+    """Each evidence once, after the vectors that it is of."""
+    by_evidence: dict[str, list[str]] = {}
+    for one in results:
+        by_evidence.setdefault(one.evidence, []).append(one.id)
+    return "; ".join(f"{', '.join(ids)}: {evidence}" for evidence, ids in by_evidence.items())
 
 
 def try_vector(adapter: Adapter, vector: Vector) -> Verdict:
