@@ -77,7 +77,7 @@ MUTATIONS = [
              ("ordering", "ord_5"), "an executor handles its whole inbox at once"),
     Mutation("ORD-6", "kernel/operations.py", "return sorted(self._yielded, key=_RANK)", "return list(self._yielded)",
              ("ordering", "ord_6"), "outputs are not in rank order"),
-    Mutation("ORD-7", "kernel/route.py", "if any(len(parcel.messages) > 1 for parcel in parcels):", "if False:",
+    Mutation("ORD-7", "kernel/route.py", "for target in routing.grouped:", "for target in ():",
              ("fan_in", "ord_7"), "a group has the rank of the source that completed it"),
     Mutation("ORD-7", "kernel/kernel.py", "for rank in sorted(self._next):", "for rank in self._next:",
              ("holes", "ord_7"), "a superstep's executors are not in rank order"),

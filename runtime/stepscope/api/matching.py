@@ -152,7 +152,7 @@ def chooser(annotations: list[tuple[Any, Any]]) -> Callable[[Any], Any]:
 
     def choose(value: Any) -> Any:
         cls = type(value)
-        if shallow and cls in known:
+        if cls in known:
             return known[cls]
         best: Any = None
         nearest = 1 << 30

@@ -204,7 +204,7 @@ class Kernel:
         journal = self.journal
         if journal.on:
             event = HandlerStarted(
-                journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, str(inv.handler)
+                journal.seq(), journal.clock(), self.scope, self.superstep, inv.id, inv.executor, inv.handler.name
             )
             journal.append(event)
             inv.begun = event
@@ -218,30 +218,13 @@ class Kernel:
             self._let_go(inv, outcome)
         inv.outcome = outcome
         journal = self.journal
-        info = None
-        if error is not None:
-            info = self._describe(error)
-            if isinstance(error, Exception):
-                self.failures.append((inv.rank, error))
-            else:
-                self.failures.append(
-                    (
-                        inv.rank,
-                        WorkflowError(f"executor {inv.executor!r}: the handler ended with {type(error).__name__}"),
-                    )
-                )
+        info = None if error is None else self._failed(inv, error)
+        now = 0
         if journal.on:
+            now = journal.clock()
+            told = info if outcome == "failed" else None
             journal.append(
-                HandlerEnded(
-                    journal.seq(),
-                    journal.clock(),
-                    self.scope,
-                    self.superstep,
-                    inv.id,
-                    inv.executor,
-                    outcome,
-                    info if outcome == "failed" else None,
-                )
+                HandlerEnded(journal.seq(), now, self.scope, self.superstep, inv.id, inv.executor, outcome, told)
             )
         if info is not None and not isinstance(error, DeadlockError):  # that one was reported when it formed
             self.report.handler_failed(inv, info)
@@ -250,10 +233,17 @@ class Kernel:
             self._arrivals -= 1
             if journal.on:
                 journal.append(
-                    BarrierArrived(
-                        journal.seq(), journal.clock(), self.scope, self.superstep, inv.executor, self._arrivals
-                    )
+                    BarrierArrived(journal.seq(), now, self.scope, self.superstep, inv.executor, self._arrivals)
                 )
+
+    def _failed(self, inv: Invocation, error: BaseException) -> ErrorInfo:
+        """The superstep cannot commit because of this invocation."""
+        if isinstance(error, Exception):
+            self.failures.append((inv.rank, error))
+        else:
+            said = f"executor {inv.executor!r}: the handler ended with {type(error).__name__}"
+            self.failures.append((inv.rank, WorkflowError(said)))
+        return self._describe(error)
 
     def timed_out(self, inv: Invocation, seconds: float, waiting_for: str) -> None:
         """Its timeout fires here; it has still to end (PAR-4)."""

@@ -18,7 +18,7 @@ from .model import Group, Message, Plan
 from .pool import Buffers, Pool
 
 
-class Parcel(msgspec.Struct, eq=False):
+class Parcel(msgspec.Struct, eq=False, gc=False):
     """What one delivery will carry; `rank` is its source's, a fan-in group's first source's (ORD-7)."""
 
     rank: int
@@ -54,6 +54,8 @@ class Routing:
     explain: bool
     steps: list[Decision | Drop] = field(default_factory=list)
     inboxes: dict[int, list[Parcel]] = field(default_factory=dict)
+    grouped: set[int] = field(default_factory=set)
+    """Whose inboxes have a fan-in's group among them."""
     buffers: Buffers = field(default_factory=dict)
 
     @property
@@ -73,30 +75,29 @@ class Router:
         self._position = {
             group.id: {source: index for index, source in enumerate(group.sources)} for group in plan.groups
         }
-        self._short = [
-            len(plan.out[rank]) == 1 and self._is_plain(plan.out[rank][0]) for rank in range(len(plan.nodes))
-        ]
+        self._match = [node.match for node in plan.nodes]
+        self._only = [self._only_way(groups) for groups in plan.out]
 
     @staticmethod
-    def _is_plain(group: Group) -> bool:
-        return group.kind in ("single", "fan-out", "fan-in") and not any(group.tests)
+    def _only_way(groups: tuple[Group, ...]) -> Group | None:
+        """The one edge group that takes every message of a source, where nothing has to be decided."""
+        if len(groups) != 1 or groups[0].kind not in ("single", "fan-out", "fan-in") or any(groups[0].tests):
+            return None
+        return groups[0]
 
     def route(self, messages: Iterable[Message], buffers: Buffers, *, explain: bool) -> Routing:
         """Decide for every message. Raises what a condition or selection function raises."""
         routing = Routing(explain)
         for message in messages:
-            if self._short[message.source] and message.target is None:
-                group = self._plan.out[message.source][0]
-                if group.kind == "fan-in":
-                    self._buffer(routing, message, group, group.targets[0], buffers)
-                    continue
-                for target in group.targets:
-                    self._deliver(routing, message, group, target, "")
-            else:
+            group = self._only[message.source]
+            if group is None or message.target is not None:
                 self._route(routing, message, buffers)
-        for target, parcels in routing.inboxes.items():
-            if any(len(parcel.messages) > 1 for parcel in parcels):  # groups form late and belong to their first source
-                routing.inboxes[target] = sorted(parcels, key=lambda parcel: parcel.rank)
+            elif group.kind == "fan-in":
+                self._buffer(routing, message, group, group.targets[0], buffers)
+            else:
+                self._deliver(routing, message, group, group.targets, "")
+        for target in routing.grouped:  # groups form late and belong to their first source
+            routing.inboxes[target].sort(key=lambda parcel: parcel.rank)
         return routing
 
     def _route(self, routing: Routing, message: Message, buffers: Buffers) -> None:
@@ -122,7 +123,7 @@ class Router:
                 if group.kind == "fan-in":
                     self._buffer(routing, message, group, target, buffers)
                 else:
-                    self._deliver(routing, message, group, target, reason)
+                    self._deliver(routing, message, group, (target,), reason)
         if taken:
             return
         source = self._names[message.source]
@@ -188,18 +189,22 @@ class Router:
             )
             raise
 
-    def _deliver(self, routing: Routing, message: Message, group: Group, target: int, reason: str) -> None:
-        handler = self._plan.nodes[target].match(message.payload.peek)
-        if handler is None:
-            self._untaken(routing, message, target, message.payload)
-            return
-        if routing.explain:
-            routing.steps.append(Decision(message, group, target, "delivered", reason))
-        parcel = Parcel(message.source, message.payload, [message.id], self._alone[message.source], handler)
-        if target in routing.inboxes:
-            routing.inboxes[target].append(parcel)
-        else:
-            routing.inboxes[target] = [parcel]
+    def _deliver(self, routing: Routing, message: Message, group: Group, targets: Iterable[int], reason: str) -> None:
+        payload, inboxes, match = message.payload, routing.inboxes, self._match
+        source, seen = message.source, payload.peek
+        messages, sources = [message.id], self._alone[source]
+        for target in targets:
+            handler = match[target](seen)
+            if handler is None:
+                self._untaken(routing, message, target, payload)
+                continue
+            if routing.explain:
+                routing.steps.append(Decision(message, group, target, "delivered", reason))
+            parcel = Parcel(source, payload, messages, sources, handler)
+            if target in inboxes:
+                inboxes[target].append(parcel)
+            else:
+                inboxes[target] = [parcel]
 
     def _untaken(self, routing: Routing, message: Message, target: int, payload: Value) -> None:
         what = f"{self._names[target]!r} takes {self._plan.nodes[target].takes}, not {text(payload.tree(), 60)}"
@@ -216,7 +221,7 @@ class Router:
                 routing.steps.append(Decision(message, group, target, "buffered", self._missing(group, pool)))
             return
         payload = Value.group([member.payload for member in members])
-        handler = self._plan.nodes[target].match(payload.peek)
+        handler = self._match[target](payload.peek)
         if handler is None:
             for member in members:
                 self._untaken(routing, member, target, payload)
@@ -227,6 +232,7 @@ class Router:
         sources = [self._names[source] for source in group.sources]
         parcel = Parcel(group.sources[0], payload, [member.id for member in members], sources, handler)
         routing.inboxes.setdefault(target, []).append(parcel)
+        routing.grouped.add(target)
 
     def _missing(self, group: Group, pool: Pool) -> str:
         if pool.empty > 3:
