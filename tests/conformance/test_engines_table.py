@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ OTHERS = [engine for engine in ENGINES if engine != "stepscope"]
 
 
 @pytest.mark.parametrize(("document", "name"), engines_table.written(), ids=lambda value: str(value).rpartition("/")[2])
-def test_a_table_is_what_was_kept(document: engines_table.Path, name: str) -> None:
+def test_a_table_is_what_was_kept(document: Path, name: str) -> None:
     assert tables.between(document.read_text(), name) == engines_table.written()[document, name], (
         "write it again: python -m conformance.engines_table, from the folder `tests`"
     )
