@@ -77,7 +77,11 @@ STEPSCOPE = Package(
         "stepscope.context:StateView",
         "stepscope.errors:ConvergenceError",
     ),
-    {"ctx": "stepscope:WorkflowContext", "workflow": "stepscope:Workflow"},
+    {
+        "ctx": "stepscope:WorkflowContext",
+        "workflow": "stepscope:Workflow",
+        "storage": "stepscope:CheckpointStorage",
+    },
 )
 AGENT_FRAMEWORK = Package(
     ("agent_framework",),
@@ -95,7 +99,14 @@ AGENT_FRAMEWORK = Package(
     },
 )
 LANGGRAPH = Package(
-    ("langgraph.graph", "langgraph.types", "langgraph.errors", "langgraph.runtime", "langgraph.store.base"),
+    (
+        "langgraph.graph",
+        "langgraph.checkpoint.memory",
+        "langgraph.types",
+        "langgraph.errors",
+        "langgraph.runtime",
+        "langgraph.store.base",
+    ),
     (
         "langgraph.graph:StateGraph",
         "langgraph.graph.state:CompiledStateGraph",
