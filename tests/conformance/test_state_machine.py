@@ -1,4 +1,4 @@
-"""The specification's state machine and the reference model are one machine (ORD-5, ORD-7, STA-5, BAR-1, BAR-3, DLK-2).
+"""The specification's state machine and the reference model are one machine (ORD-5, ORD-7, STA-5, BAR-1, BAR-3..5, DLK-2).
 
 Random programs run on the model under random schedules. Each step has to be an action of the table in
 docs/semantics.md, with its guard true, and the invariants under the table have to hold after it; and all of the table's
@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from hypothesis import strategies as st
 from conformance.model.invocation import Invocation
 from conformance.model.machine import Model
 from conformance.model.memory import access_of
+from conformance.model.routing import Buffers, Delivery
 from stepscope.errors import ConvergenceError
 from support.drawn_programs import lock_programs, programs
 from support.programs import Program
 from support.workflows import full
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "semantics.md"
-FROM_OUTSIDE = {"Stop", "TimeOut(i)", "GiveUp(i)", "Refuse(i, op)"}
-"""A run that is cancelled, time, a handler that ignores cancellation, a task that outlives its handler: not in the model."""
+FROM_OUTSIDE = {"Stop", "TimeOut(i)", "GiveUp(i)", "Refuse(i, op)", "Keep", "KeepFails", "Announce(j)", "Resume(c)"}
+"""A run that is cancelled, time, a handler that ignores cancellation, a task that outlives its handler, a storage and a
+listener: not in the model. (What a checkpoint is made of, and resuming, is: see `Barrier`.)"""
 STEPS = 400
 """After which a program that is too big is left."""
 
@@ -38,11 +41,50 @@ def actions_of_the_table() -> set[str]:
     return set(re.findall(r"^\| ([A-Z][^|]*?) \|", section, re.MULTILINE))
 
 
+@dataclass
+class Barrier:
+    """What the table says is in a checkpoint; and, to compare what follows, how far log and schedule were."""
+
+    superstep: int
+    committed: dict[str, Any]
+    waiting: dict[str, list[Delivery]]
+    buffers: Buffers
+    outputs: list[Any]
+    numbers: list[int]
+    logged: int
+    chosen: int
+
+    def resume(self, program: Program) -> Model:
+        """A new model at this barrier."""
+        model = Model(program)
+        model.superstep = self.superstep
+        model.memory.committed = deepcopy(self.committed)
+        model.buffers = deepcopy(self.buffers)
+        model.outputs = list(self.outputs)
+        model.numbers = list(self.numbers)
+        model._open(deepcopy(self.waiting))
+        return model
+
+
+class Kept(Model):
+    """The model, and what a checkpoint would hold at each of its barriers."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self.barriers: list[Barrier] = []
+        self.chosen: list[int] = []
+
+    def _open(self, inboxes: dict[str, list[Delivery]]) -> None:
+        kept = deepcopy((self.memory.committed, inboxes, self.buffers, self.outputs, self.numbers))
+        self.barriers.append(Barrier(self.superstep, *kept, logged=len(self.log), chosen=len(self.chosen)))
+        super()._open(inboxes)
+
+
 class Checker:
     """Watches a model go, and says which of the table's actions it took."""
 
     def __init__(self, program: Program) -> None:
-        self.model = Model(program)
+        self.model = Kept(program)
         self.owner: dict[str, int] = {}
         self.seen: set[str] = set()
         self.committed = self.barrier_values()
@@ -64,11 +106,23 @@ class Checker:
             assert ready, "somebody can always go on, or a deadlock is reported (DLK-2)"
             number = chosen.choice(ready)
             self.guards(number)
+            model.chosen.append(number)
             waited = {inv.number for inv in model.everyone() if inv.waits is not None}
             model.step(number)
             self.after()
             if number in waited and self.one(number).cancelled:
                 self.seen.add("Withdraw(i, op)")
+
+    def resumed(self) -> None:
+        """From each barrier, under the same schedule, the same follows (BAR-5): a checkpoint holds enough (BAR-4)."""
+        whole = self.model
+        for barrier in whole.barriers:
+            model = barrier.resume(whole.program)
+            for number in whole.chosen[barrier.chosen :]:
+                model.step(number)
+            assert model.log == whole.log[barrier.logged :]
+            assert (model.over, model.outputs, model.superstep) == (whole.over, whole.outputs, whole.superstep)
+            assert model.memory.committed == whole.memory.committed
 
     def one(self, number: int) -> Invocation:
         """An invocation of this superstep, or of the one that has just ended."""
@@ -178,6 +232,7 @@ def _check(examples: int) -> set[str]:
     def check(program: Program, seed: int) -> None:
         checker = Checker(program)
         checker.run(random.Random(seed))
+        checker.resumed()
         seen.update(checker.seen)
 
     check()
