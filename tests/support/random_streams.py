@@ -115,12 +115,27 @@ class _Driver:
 
 
 def random_stream(
-    rng: random.Random, *, supersteps: int = 4, executors: int = 3, acts: int = 4, **run: str
+    rng: random.Random,
+    *,
+    supersteps: int = 4,
+    executors: int = 3,
+    acts: int = 4,
+    kept: bool = False,
+    resumed: bool = False,
+    **run: str,
 ) -> list[AnyEvent]:
-    """A whole run of at most `supersteps` supersteps; it may fail, find something, host sub-workflows."""
+    """A whole run of at most `supersteps` supersteps; it may fail, find something, host sub-workflows.
+
+    `kept`: with checkpoints, some of which fail; `resumed`: as one that was resumed.
+    """
     names = [chr(ord("a") + i) if i < 26 else f"e{i}" for i in range(executors)]
     driver = _Driver(rng, Stream(*names, keys=KEYS, **run))  # type: ignore[arg-type]
     stream = driver.stream
+    if resumed:
+        changed = {key: rng.choice([None, *_VALUES]) for key in ("note", "plan", "pool") if rng.random() < 0.7}
+        stream.resume(rng.randint(1, 5), changed, rng.randint(0, 3))
+    elif kept:
+        stream.checkpoint()
     for _ in range(supersteps):
         if not stream.mail:
             break
@@ -130,13 +145,18 @@ def random_stream(
         if rng.random() < 0.05:
             stream.fail()
             return stream.events
-        stream.commit()
+        stream.commit(kept, "no space left" if kept and rng.random() < 0.2 else "")
     return stream.finish()
 
 
 def streams(**options: int) -> st.SearchStrategy[list[AnyEvent]]:
     """Whole runs, shrinking towards short ones; `options` as for `random_stream`."""
-    return st.randoms(use_true_random=False).map(lambda rng: random_stream(rng, **options))  # type: ignore[arg-type]
+    return st.builds(
+        lambda rng, kept, resumed: random_stream(rng, kept=kept, resumed=resumed, **options),  # type: ignore[arg-type]
+        st.randoms(use_true_random=False),
+        st.booleans(),
+        st.booleans(),
+    )
 
 
 def long_stream(events: int, *, seed: int = 1, executors: int = 8, run_id: str = "run-1") -> list[AnyEvent]:

@@ -16,6 +16,7 @@ from stepscope.events import (
     AnyEvent,
     BarrierArrived,
     Change,
+    Checkpointed,
     Committed,
     Delivered,
     Dropped,
@@ -34,6 +35,7 @@ from stepscope.events import (
     LockReleased,
     LockWaiting,
     OutputYielded,
+    Resumed,
     Routed,
     RunEnded,
     RunStarted,
@@ -44,6 +46,7 @@ from stepscope.events import (
     SuperstepFailed,
     SuperstepStarted,
     TimedOut,
+    Undelivered,
 )
 from stepscope.values import Value
 
@@ -190,8 +193,39 @@ class Stream:
     def _rank(self, source: str) -> int:
         return self.executors.index(source) if source in self.executors else -1
 
-    def commit(self) -> None:
-        """Pass the barrier: route, drop, commit, complete. Every invocation must have ended."""
+    def resume(self, superstep: int, state: dict[str, object], outputs: int = 0) -> None:
+        """Instead of beginning with the input: go on after `superstep`, with a message that waits for the start (BAR-5).
+
+        `state` is what changed from the initial one; None for a key that is absent.
+        """
+        new = {key: None if obj is None else value(obj) for key, obj in sorted(state.items())}
+        changes = [
+            Change(key, self.state.get(key), one, self.access(key), [])
+            for key, one in new.items()
+            if one != self.state.get(key)
+        ]
+        self.state = {key: one for key, one in {**self.state, **new}.items() if one is not None}
+        self.superstep, self._all_outputs = superstep, outputs
+        self._count.inv, self._count.message = 3 * superstep, 2 * superstep
+        target, source, payload = self.executors[0], self.executors[-1], value("again")
+        self.mail = [_Message(2 * superstep, source, 0, target, payload)]
+        waiting = [Undelivered(target, "", [2 * superstep], [source], payload)]
+        self._emit(
+            Resumed, f"run-0-{superstep:06}", "run-0", changes, waiting, outputs, 3 * superstep, 2 * superstep, "0" * 32
+        )
+
+    def checkpoint(self, error: str = "") -> None:
+        """A checkpoint was written, or could not be, which is reported."""
+        info = ErrorInfo("builtins:OSError", error, f"Traceback: {error}\n") if error else None
+        self._emit(Checkpointed, f"run-1-{self.superstep:06}", 512, 200, info)
+        if error:
+            self.found("checkpoint-failed", error)
+
+    def commit(self, kept: bool = False, error: str = "") -> None:
+        """Pass the barrier: route, drop, commit, complete. Every invocation must have ended.
+
+        `kept`: with a checkpoint, which fails with `error` if that is given.
+        """
         assert not self.running, f"still running: {self.running}"
         self._sent.sort(key=lambda m: (self._rank(m.source), m.number))
         for message in self._sent:
@@ -204,6 +238,8 @@ class Stream:
         self._emit(Committed, self._changes(), len(self._sent), self._outputs)
         self._all_outputs += self._outputs
         self._clear()
+        if kept:
+            self.checkpoint(error)
         self._emit(SuperstepCompleted)
 
     def _changes(self) -> list[Change]:

@@ -73,7 +73,10 @@ def _collect(annotation: Any, scope: Mapping[str, Any], found: dict[type, None])
     if not isinstance(annotation, type) or annotation in found:
         return
     if not _has_fields(annotation) and not is_typeddict(annotation):
-        if annotation.__module__ != "builtins":  # its subclasses may be data, as a Protocol's or an abstract class's
+        if annotation.__module__ not in (
+            "builtins",
+            "typing",
+        ):  # its subclasses may be data, as a Protocol's or an abstract class's
             found[annotation] = None
         return
     found[annotation] = None

@@ -192,11 +192,12 @@ def _refuse_unknown(cls: type, fields: Iterable[str], known: Iterable[str]) -> N
 
 
 def _model(cls: Any, fields: dict[str, Any]) -> Any:
-    """A pydantic model, as unpickling makes one: no validator runs, and every field counts as set."""
+    """A pydantic model, as unpickling makes one: no validator runs, and every field that was stored counts as set."""
     known = getattr(cls, "__pydantic_fields__", None)
     if known is None:
         raise _Changed(cls, "is no pydantic model")
-    missing = sorted(set(known) - set(fields))
+    absent = {name: known[name] for name in sorted(set(known) - set(fields))}
+    missing = [name for name, field in absent.items() if field.is_required() or field.default_factory is not None]
     if missing:
         raise _Changed(cls, f"has a field {missing[0]!r} that no value was stored of")
     made = object.__new__(cls)
@@ -204,9 +205,10 @@ def _model(cls: Any, fields: dict[str, Any]) -> Any:
     extra = {name: value for name, value in fields.items() if name not in known and name not in cached}
     if cls.model_config.get("extra") != "allow":
         _refuse_unknown(cls, extra, ())
+    defaults = {name: field.get_default() for name, field in absent.items()}
     private = {name: one.get_default() for name, one in cls.__private_attributes__.items()}
     for name, content in (
-        ("__dict__", {name: value for name, value in fields.items() if name not in extra}),
+        ("__dict__", {**defaults, **{name: value for name, value in fields.items() if name not in extra}}),
         ("__pydantic_extra__", extra if cls.model_config.get("extra") == "allow" else None),
         ("__pydantic_fields_set__", {name for name in fields if name not in cached}),
         ("__pydantic_private__", private or None),
