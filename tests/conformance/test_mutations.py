@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 CLAUSES = {
     *(f"ORD-{number}" for number in range(1, 9)),
     *(f"STA-{number}" for number in range(1, 10)),
-    *("PAR-1", "PAR-2", "PAR-4", "PAR-5", "BAR-1", "BAR-2", "BAR-3", "BAR-7"),
+    *("PAR-1", "PAR-2", "PAR-4", "PAR-5", "BAR-1", "BAR-2", "BAR-3", "BAR-4", "BAR-5", "BAR-6", "BAR-7"),
     *("DET-1", "DET-2", "DET-3", "DLK-1", "DLK-2", "DLK-3", "DLK-4", "SUB-1"),
 }
 NOTICED = 1

@@ -21,6 +21,7 @@ from stepscope.events import (
     LockAcquired,
     LockReleased,
     LockWaiting,
+    Resumed,
     Routed,
     Sent,
     StateRead,
@@ -65,7 +66,7 @@ class Index:
         self.entries = Columns("seq", "next")
         """What happened to messages: chains that begin in `messages.entries`, newest first, and end with -1."""
         self.far: list[int] = []
-        """Rows of messages that waited longer than for the next superstep."""
+        """Rows of messages that waited longer than for the next superstep, or were sent before a resumed run began."""
         self.locks = Columns("inv", "wait", "acquired", "released", "given_up", "key")
         self.lock_keys: list[tuple[int, str]] = []
         self.inv_row: dict[int, int] = {}
@@ -74,6 +75,7 @@ class Index:
         self._waiting: dict[int, dict[int, int]] = {}
         self._holding: dict[tuple[int, int], int] = {}
         self._take: dict[type, Callable[[Any], None]] = {
+            Resumed: self._resumed,
             Delivered: self._delivered,
             HandlerStarted: self._started,
             HandlerEnded: self._ended,
@@ -105,6 +107,10 @@ class Index:
             self.last = events[-1].seq
 
     # invocations and messages
+
+    def _resumed(self, event: Resumed) -> None:
+        for one in event.waiting:
+            self.far += [self._message(message, event.seq) for message in one.messages]
 
     def _delivered(self, event: Delivered) -> None:
         self.inv_row[event.inv] = self.invocations.add(event.inv, event.seq, 0, 0)

@@ -87,7 +87,10 @@ class Route(NamedTuple):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message, from its sending to its deliveries. The run's input is message 0: no source, `sent` 0."""
+    """A message, from its sending to its deliveries. The run's input is message 0: no source.
+
+    `sent` is 0 for the input, and in a resumed run for what had been sent before; `superstep` is then the last before.
+    """
 
     id: int
     source: str

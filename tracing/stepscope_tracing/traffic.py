@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from stepscope.events import Delivered, Dropped, HandlerEnded, HandlerStarted, Routed, RunStarted, Sent
+import msgspec
+
+from stepscope.events import Delivered, Dropped, HandlerEnded, HandlerStarted, Resumed, Routed, RunStarted, Sent
+from stepscope.values import Value
 
 from .blocks import Blocks
 from .errors import RecordingError
@@ -53,7 +56,9 @@ def message(blocks: Blocks, index: Index, row: int) -> Message:
             routed.append(Route(seq, event.edge, event.target, event.decision, event.reason))
         elif isinstance(event, Dropped):
             dropped = event.reason or event.why
-    origin = blocks.event(1 if number == 0 else sent)
+    origin = blocks.event(sent)
+    if number == 0 and not isinstance(origin, Resumed):
+        origin = blocks.event(1)
     if isinstance(origin, Sent):
         return Message(
             number, origin.executor, origin.scope, origin.superstep, sent, origin.inv, origin.number, origin.target,
@@ -61,6 +66,11 @@ def message(blocks: Blocks, index: Index, row: int) -> Message:
         )  # fmt: skip
     if number == 0 and isinstance(origin, RunStarted):
         return Message(0, "", 0, 0, 0, 0, 0, origin.graph.start, origin.input, deliveries, routed, dropped)
+    if isinstance(origin, Resumed) and (kept := _waiting(origin, number)) is not None:
+        source, payload = kept
+        return Message(
+            number, source, origin.scope, origin.superstep, 0, 0, 0, None, payload, deliveries, routed, dropped
+        )
     if one is not None:  # sent before this recording began
         at = one.messages.index(number)
         source = one.sources[at] if at < len(one.sources) else ""
@@ -68,3 +78,16 @@ def message(blocks: Blocks, index: Index, row: int) -> Message:
             number, source, one.scope, one.superstep - 1, 0, 0, 0, None, one.payload, deliveries, routed, dropped
         )
     raise RecordingError(f"{blocks.database.name} is damaged: message {number} was routed but never sent.")
+
+
+def _waiting(event: Resumed, number: int) -> tuple[str, Value] | None:
+    """Source and payload of a message that waited where a run was resumed; one of a fan-in's group too."""
+    for one in event.waiting:
+        if number in one.messages and len(one.sources) == len(one.messages):
+            at = one.messages.index(number)
+            members = one.payload.tree()
+            if len(one.messages) == 1:
+                return one.sources[0], one.payload
+            if isinstance(members, list) and len(members) == len(one.messages):
+                return one.sources[at], Value(msgspec.msgpack.encode(members[at]))
+    return None

@@ -160,14 +160,23 @@ def test_messages(events: list[AnyEvent]) -> None:
         ]
         dropped = [e.reason for e in events if isinstance(e, ev.Dropped) and e.message == event.message]
         assert message.dropped == (dropped[0] if dropped else None)
-    given = run.message(0)
-    assert (given.source, given.sent, given.payload, len(given.deliveries)) == ("", 0, run.started.input, 1)
+    if isinstance(events[1], ev.Resumed):
+        resumed = 2
+        (waiting,) = events[1].waiting
+        (number,) = waiting.messages
+        given = run.message(number)
+        assert (given.source, given.sent, given.payload) == (waiting.sources[0], 0, waiting.payload)
+        found = {number: given, **found}
+    else:
+        resumed = 0
+        given = run.message(0)
+        assert (given.source, given.sent, given.payload, len(given.deliveries)) == ("", 0, run.started.input, 1)
     for first in range(1, run.last + 1, 9):
         for last in (first, first + 5, run.last):
             expected = [
                 m.id
                 for m in found.values()
-                if m.sent <= last and max([m.sent, *(d.seq for d in m.deliveries)]) >= first
+                if (m.sent or resumed) <= last and max([m.sent, *(d.seq for d in m.deliveries)]) >= first
             ]
             assert [m.id for m in run.messages(first, last) if m.id] == expected
 
@@ -225,7 +234,7 @@ def _bad(event: AnyEvent) -> bool:
             return True
         case ev.RunEnded(status=status):
             return status != "completed"
-        case ev.EffectEnded(error=error):
+        case ev.EffectEnded(error=error) | ev.Checkpointed(error=error):
             return error is not None
     return False
 

@@ -29,6 +29,7 @@ from stepscope_tui.cli import main
 from stepscope_tui.describe import what
 from stepscope_tui.drawing.buffers import Buffers
 from stepscope_tui.looks import Looks
+from stepscope_tui.panels.events import MessageRows
 from support.random_streams import random_stream
 from support.spans import Spans
 from support.stream_rules import check_stream
@@ -140,6 +141,13 @@ def test_messages_of_before_are_known_by_their_delivery(recorded: Recorded) -> N
     (group,) = [one for one in run.deliveries() if len(one.messages) > 1]
     assert group.sources == ["quick", "slow"]
     assert [run.message(one).source for one in group.messages] == ["quick", "slow"]
+    buffered = run.message(group.messages[0])
+    assert (buffered.payload.tree(), buffered.sent, [arc.executor for arc in buffered.deliveries]) == (8, 0, ["pairs"])
+    assert buffered.id in [one.id for one in run.messages(delivered.delivered, run.last)]
+    rows = MessageRows(run, Looks())
+    shown = [rows.row(index).plain.split()[:4] for index in range(rows.count)]
+    assert [row[0] for row in shown] == [f"m{number}" for number in sorted({number, buffered.id})] + ["m4", "m5"]
+    assert shown[0][1:4] == ["quick", "→", "pairs"]
     assert cause(run, delivered.delivered) == 2, "it goes back to where the run was resumed"
 
 

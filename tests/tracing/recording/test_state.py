@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hypothesis import given, settings
 
-from stepscope.events import AnyEvent, Committed, RunStarted, StateWritten, SuperstepFailed, SuperstepStarted
+from stepscope.events import AnyEvent, Committed, Resumed, RunStarted, StateWritten, SuperstepFailed, SuperstepStarted
 from stepscope.values import Value
 from stepscope_tracing import Run
 from support.random_streams import streams
@@ -32,6 +32,9 @@ def replay(events: list[AnyEvent], scope: int) -> Iterator[tuple[int, Seen, Own]
             match event:
                 case RunStarted():
                     state = {key.name: key.initial for key in event.graph.keys if key.initial is not None}
+                case Resumed():
+                    for change in event.changes:
+                        put(change.key, change.new)
                 case SuperstepStarted():
                     own = {}
                 case StateWritten(access="live"):
@@ -83,7 +86,10 @@ def test_a_cell_names_the_write_that_put_its_value_there(events: list[AnyEvent])
                 if cell.access != "reducer":  # a reducer's value is everybody's
                     assert write.new == cell.value
             else:
-                assert cell.value == next(k.initial for k in run.graph.keys if k.name == key)
+                before = {k.name: k.initial for k in run.graph.keys}
+                if isinstance(events[1], Resumed) and event.seq > 1:
+                    before |= {change.key: change.new for change in events[1].changes}
+                assert cell.value == before[key]
 
 
 @given(streams())

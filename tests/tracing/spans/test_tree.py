@@ -68,6 +68,8 @@ def test_spans_lie_where_they_belong(events: list[AnyEvent]) -> None:
         "deliver": {"superstep"},
         "process": {"superstep"},
         "barrier": {"superstep"},
+        "checkpoint": {"superstep", "invoke_workflow"},
+        "resume": {"invoke_workflow"},
         "arrive": {"superstep"},
         "route": {"superstep"},
         "drop": {"superstep"},

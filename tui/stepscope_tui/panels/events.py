@@ -10,6 +10,7 @@ from rich.text import Text
 from textual import events
 
 from stepscope.errors import WorkflowError
+from stepscope.events import Resumed
 from stepscope_tui.describe import brief, line
 from stepscope_tui.looks import Looks, looks_of
 from stepscope_tui.messages import Goto
@@ -75,22 +76,24 @@ class MessageRows:
         self.run = run
         self.looks = looks
         last = run.previous(run.last + 1, kinds=("sent",))
-        self.count = 1 + (getattr(run.event(last), "message", 0) if last is not None else 0)
+        self._before, self._first = _before(run)
+        newest = getattr(run.event(last), "message", 0) if last is not None else 0
+        self.count = len(self._before) + max(0, newest - self._first + 1)
         self.digits = len(str(run.last))
         self.lane = _lane_width(run)
 
     def row(self, index: int) -> Text:
         """One message."""
-        message, looks = self._message(index), self.looks
+        message, looks, number = self._message(index), self.looks, self._number(index)
         if message is None:
-            return Text(f"m{index:<{self.digits}} is not in this recording", "#7d8590")
+            return Text(f"m{number:<{self.digits}} is not in this recording", "#7d8590")
         source = plain(message.source, looks.ascii, self.lane) if message.source else "input"
         targets = [arc.executor for arc in message.deliveries]
         target = plain(targets[0], looks.ascii, self.lane) if targets else "-"
         more = f" +{len(targets) - 1}" if len(targets) > 1 else ""
         delivered = message.deliveries[0].seq if message.deliveries else 0
         out = Text(no_wrap=True, end="")
-        out.append(f"m{index:<{self.digits}} ", "#7d8590")
+        out.append(f"m{number:<{self.digits}} ", "#7d8590")
         out.append(f"{source:>{self.lane}} {looks.glyph('arrow')} {target + more:<{self.lane + 3}}", "bold")
         out.append(f"sent {self._at(message.sent)} ", looks.style("sent"))
         if message.dropped:
@@ -113,10 +116,12 @@ class MessageRows:
         return span.committed if span is not None else 0
 
     def seq(self, index: int) -> int:
-        """Where the message was sent; the input's delivery."""
+        """Where the message was sent; the input's delivery; where a run was resumed, for what waited there."""
         message = self._message(index)
         if message is None:
             return 1
+        if self._first > 1 and not message.sent:
+            return _RESUMED
         return message.sent or (message.deliveries[0].seq if message.deliveries else 1)
 
     def index(self, seq: int) -> int:
@@ -125,14 +130,32 @@ class MessageRows:
 
     def _sent(self, index: int) -> int:
         message = self._message(index) if index else None
+        if message is not None and self._first > 1 and not message.sent:
+            return _RESUMED
         return 0 if message is None else message.sent
+
+    def _number(self, index: int) -> int:
+        before = self._before
+        return before[index] if index < len(before) else self._first + index - len(before)
 
     def _message(self, index: int) -> Message | None:
         """None for a number that another engine left out, and for what a damaged recording cannot tell."""
         try:
-            return self.run.message(index)
+            return self.run.message(self._number(index))
         except (IndexError, WorkflowError):
             return None
+
+
+_RESUMED = 2
+"""`seq` of the event that says where a resumed run goes on."""
+
+
+def _before(run: Run) -> tuple[list[int], int]:
+    """Messages that were there before the first was sent, and the number of that one; the input, in most runs."""
+    resumed = run.event(_RESUMED) if run.last >= _RESUMED else None
+    if not isinstance(resumed, Resumed):
+        return [0], 1
+    return sorted({message for one in resumed.waiting for message in one.messages}), resumed.messages + 1
 
 
 class EventsPanel(LineView):
