@@ -11,7 +11,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "spans.md").read_text()
 SPANS = {
     names.INVOKE_WORKFLOW, names.SUPERSTEP, names.DELIVER, names.PROCESS, names.SEND, names.ROUTE, names.DROP,
     names.STATE, names.LOCK_WAIT, names.LOCK_HOLD, names.EFFECT, names.OUTPUT, names.ARRIVE, names.BARRIER,
-    names.FINDING, names.TIMEOUT,
+    names.FINDING, names.TIMEOUT, names.CHECKPOINT, names.RESUME,
 }  # fmt: skip
 
 
