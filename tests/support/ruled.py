@@ -12,7 +12,7 @@ from stepscope.findings import of_event
 
 from .stream_rules import check_stream
 from .watching import Watcher
-from .workflows import Context, Seen
+from .workflows import Context, Seen, ThreadContext
 
 _GUARD = 60.0
 """Seconds after which a run that hangs is given up; graces of virtual time are shorter."""
@@ -68,7 +68,7 @@ class Meeting:
         self.size = size
         self.here: list[str] = []
 
-    def come(self, ctx: Context) -> None:
+    def come(self, ctx: Context | ThreadContext) -> None:
         """Be here, without waiting for anybody."""
         if ctx.executor_id not in self.here:
             self.here.append(ctx.executor_id)
