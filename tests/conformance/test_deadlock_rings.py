@@ -41,7 +41,7 @@ from support.workflows import (
 )
 
 SIZES = pytest.mark.parametrize("size", [2, 3, 10])
-SECONDS = 30.0
+SECONDS = 10.0
 Block = Callable[[Any, int], list[Any]]
 """The hold blocks a member enters, one inside the other, by its number."""
 HELD: dict[str, Block] = {

@@ -14,17 +14,12 @@ from pathlib import Path
 import pytest
 
 import stepscope
+from support.clauses import SPECIFICATION, STATUS
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "runtime" / "stepscope"
-SPECIFICATION = (ROOT / "docs" / "semantics.md").read_text()
 FAMILIES = {"ORD": 8, "STA": 9, "PAR": 5, "BAR": 7, "DET": 5, "DLK": 5, "SUB": 1}
 CLAUSES = [f"{family}-{number}" for family, count in FAMILIES.items() for number in range(1, count + 1)]
-STATUS: dict[str, str] = dict(
-    re.findall(
-        r"^\| ([A-Z]{3}-\d) \| .* \| (in force|in part: .*|not in this version) \|$", SPECIFICATION, re.MULTILINE
-    )
-)
 SECTION = {
     section[:5]: section for section in re.split(r"^### ", SPECIFICATION, flags=re.MULTILINE) if section[:5] in CLAUSES
 }

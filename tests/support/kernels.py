@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from stepscope import StateKey, WorkflowBuilder
@@ -47,13 +47,25 @@ def plan_of(builder: WorkflowBuilder) -> Plan:
 
 
 class Hand:
-    """A kernel, its events, and short names for operations. The clock stands still."""
+    """A kernel, its events, and short names for operations. The clock stands still, unless one is given."""
 
-    def __init__(self, plan: Plan, message: Any = None, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        message: Any = None,
+        *,
+        strict: bool = False,
+        scope: int = 0,
+        prefix: str = "",
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.events: list[AnyEvent] = []
-        self.kernel = Kernel(plan, Journal(lambda: 0, [_Sink(self.events)]), strict=strict, describe=error_info)
+        journal = Journal(clock, [_Sink(self.events)])
+        self.kernel = Kernel(plan, journal, scope=scope, prefix=prefix, strict=strict, describe=error_info)
         self.kernel.begin(value(message))
         self.invs: dict[str, list[Invocation]] = {}
+        self.line = 0
+        """Of the handler's source, for the operations that follow."""
 
     @classmethod
     def siblings(cls, names: Sequence[str], keys: Sequence[StateKey] = ()) -> Hand:
@@ -92,33 +104,33 @@ class Hand:
         return next(inv for inv in self.invs[name] if inv.outcome is None)
 
     def send(self, name: str, payload: Any, target: str | None = None) -> None:
-        self.kernel.apply(self.inv(name), Send(value(payload), target, 0))
+        self.kernel.apply(self.inv(name), Send(value(payload), target, self.line))
 
     def output(self, name: str, payload: Any) -> None:
-        self.kernel.apply(self.inv(name), Yield(value(payload), 0))
+        self.kernel.apply(self.inv(name), Yield(value(payload), self.line))
 
     def get(self, name: str, key: str, default: Any = None) -> Any:
-        return self.kernel.apply(self.inv(name), Get(key, default, 0))
+        return self.kernel.apply(self.inv(name), Get(key, default, self.line))
 
     def set(self, name: str, key: str, new: Any) -> Any:
-        return self.kernel.apply(self.inv(name), Set(key, value(new), 0))
+        return self.kernel.apply(self.inv(name), Set(key, value(new), self.line))
 
     def delete(self, name: str, key: str) -> Any:
-        return self.kernel.apply(self.inv(name), Set(key, None, 0))
+        return self.kernel.apply(self.inv(name), Set(key, None, self.line))
 
     def update(self, name: str, key: str, function: Any) -> Any:
-        return self.kernel.apply(self.inv(name), Update(key, function, 0))
+        return self.kernel.apply(self.inv(name), Update(key, function, self.line))
 
     def add(self, name: str, key: str, contribution: Any) -> Any:
-        return self.kernel.apply(self.inv(name), Add(key, value(contribution), 0))
+        return self.kernel.apply(self.inv(name), Add(key, value(contribution), self.line))
 
     def hold(self, name: str, *keys: str) -> HoldRecord | Ticket:
         """Enter a hold block, as the API does: keys sorted, none twice."""
-        entered: HoldRecord | Ticket = self.kernel.apply(self.inv(name), Acquire(tuple(sorted(set(keys))), 0))
+        entered: HoldRecord | Ticket = self.kernel.apply(self.inv(name), Acquire(tuple(sorted(set(keys))), self.line))
         return entered
 
     def release(self, name: str, record: HoldRecord, undo: bool = False) -> None:
-        self.kernel.apply(self.inv(name), Release(record, undo, 0))
+        self.kernel.apply(self.inv(name), Release(record, undo, self.line))
 
     def of(self, kind: type[E]) -> list[E]:
         """Events of one type, in order."""

@@ -85,6 +85,11 @@ async def test_dlk_5_three_orders_that_close_a_cycle() -> None:
     assert story(found) == [(["a", "b", "c"], ["t0", "t1", "t2"])]
 
 
+async def test_dlk_5_every_key_held_at_the_time_counts_not_only_the_one_taken_last() -> None:
+    """t0 asks for c while it holds a and b; t1 for a while it holds c."""
+    assert story(lock_orders(await run(["a", "b", "c"], ["c", "a"]))) == [(["a", "c"], ["t0", "t1"])]
+
+
 async def test_dlk_5_the_inner_one_may_be_a_plain_read() -> None:
     found = lock_orders(await run(["a", "?b"], ["b", "?a"]))
     assert story(found) == [(["a", "b"], ["t0", "t1"])]
