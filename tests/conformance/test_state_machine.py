@@ -28,9 +28,13 @@ from support.programs import Program
 from support.workflows import full
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "semantics.md"
-FROM_OUTSIDE = {"Stop", "TimeOut(i)", "GiveUp(i)", "Refuse(i, op)", "Keep", "KeepFails", "Announce(j)", "Resume(c)"}
-"""A run that is cancelled, time, a handler that ignores cancellation, a task that outlives its handler, a storage and a
-listener: not in the model. (What a checkpoint is made of, and resuming, is: see `Barrier`.)"""
+FROM_OUTSIDE = {
+    *("Stop", "TimeOut(i)", "GiveUp(i)", "Refuse(i, op)"),
+    *("Ask(i, f)", "Admit(f)", "Drop(f)"),
+    *("Keep", "KeepFails", "Announce(j)", "Resume(c)"),
+}
+"""Not in the model: who cancels a run, time, handlers that ignore cancellation, tasks that outlive theirs; effects; a
+storage and a listener. (What a checkpoint is made of, and what follows from it, is: see `Barrier`.)"""
 STEPS = 400
 """After which a program that is too big is left."""
 
