@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
@@ -14,6 +16,17 @@ from .vector import Run
 
 class EngineMissing(Exception):
     """The engine is not installed; the message says which extra installs it."""
+
+
+async def unless_stopped(how: Run, running: Awaitable[None]) -> None:
+    """Await a run that is to be resumed when the schedule stops it; a stop that nothing follows is let through."""
+    try:
+        await running
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or not how.resume:
+            raise
+        task.uncancel()
 
 
 class Adapter(Protocol):

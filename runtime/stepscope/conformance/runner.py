@@ -127,7 +127,8 @@ async def _bounded(adapter: Adapter, vector: Vector, run: Run, stage: Stage, dir
         await asyncio.wait([task], timeout=LEFT_BEHIND)
         return Ran(error=Report(kind="hung", text=f"the run had not ended after {vector.limit:g} s"))
     stage.over()
-    ran = task.result()
+    cancelled = Ran(error=Report(kind="other", text="the run was cancelled"))
+    ran = cancelled if task.cancelled() else task.result()
     if run.stream:
         ran.streamed = list(stage.streamed)
     await _after(stage.left, stage)

@@ -72,7 +72,7 @@ class Run(Part):
     be written ("unwritable"). `resume`: when the run has failed or was stopped, a new one goes on from its latest
     checkpoint, or from that of barrier `resume_from`; outputs, state and supersteps are then those of the whole run.
     `tamper` meddles with the stored checkpoint in between: a changed byte ("damage"), or data that would note
-    ``executed`` if the language's object serialization loaded it ("hostile"). `replay`: the run is recorded, and
+    ``checkpoint.executed`` if loading it called what it names, as pickle does ("hostile"). `replay`: the run is recorded, and
     re-executed from the recording. `changed` is the program that the resumed or replayed run uses instead. `stream`
     watches the run as it goes. Times are in seconds.
     """

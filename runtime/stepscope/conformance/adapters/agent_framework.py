@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import operator
+import tempfile
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, ClassVar
 
 from agent_framework import (
@@ -19,6 +21,7 @@ from agent_framework import (
     Default,
     FunctionExecutor,
     WorkflowBuilder,
+    WorkflowCheckpointException,
     WorkflowContext,
     WorkflowConvergenceException,
     WorkflowExecutor,
@@ -28,10 +31,12 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
 from .. import program as p
+from ..adapter import unless_stopped
 from ..interpret import Operations, ProgramError, Unsupported, handle, handle_blocking
 from ..observation import Ran, Report
 from ..stage import Stage
 from ..vector import Kind, Run
+from .agent_framework_storage import Storage
 
 TYPES: dict[str, Any] = {"any": Any, "number": int | float, "text": str, "list": list[Any]}
 REDUCERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -64,22 +69,32 @@ class AgentFrameworkAdapter:
         _refuse(how)
         one = _OneRun(stage)
         self._spans.run = one
+        kept = tempfile.TemporaryDirectory(prefix="stepscope-conformance-")
         heard = _Heard(stage)
         logger = logging.getLogger("agent_framework")
         logger.addHandler(heard)
         try:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
-                try:
-                    workflow = one.built(program)
-                except Unsupported:
-                    raise
-                except Exception as error:
-                    return Ran(error=Report(kind="refused", text=f"{type(error).__name__}: {error}"))
+                workflow = one.tried(program)
             for said in warned:
                 stage.report("other", str(said.message))
-            await one.watch(workflow.run(message, stream=True), how)
+            if workflow is None:
+                return one.ran()
+            storage = None
+            if how.checkpoints != "none":
+                storage = Storage(Path(kept.name), stage, fails=how.checkpoints == "unwritable")
+            running = workflow.run(message, stream=True, checkpoint_storage=storage)
+            await unless_stopped(how, one.watch(running, how))
+            if storage is not None and (how.resume_from is not None or (how.resume and not one.completed)):
+                one = self._spans.run = _OneRun(stage)
+                if (workflow := one.tried(how.changed or program)) is not None:
+                    checkpoint_id = await storage.id_of(how.resume_from, program.name)
+                    storage.tamper(how.tamper)
+                    running = workflow.run(checkpoint_id=checkpoint_id, checkpoint_storage=storage, stream=True)
+                    await one.watch(running, how)
         finally:
+            kept.cleanup()
             logger.removeHandler(heard)
             self._spans.run = None
         return one.ran()
@@ -112,10 +127,21 @@ class _OneRun:
         self._terminals: list[tuple[str, str]] = []
         self._supersteps = 0
         self._told = False
+        self.completed = False
         self.groups: dict[str, str] = {}
         """What each edge group joins, by the id that telemetry knows it by."""
 
     # -- the program
+
+    def tried(self, program: p.Program) -> Any:
+        """The program as a workflow, or None, and why in `error`."""
+        try:
+            return self.built(program)
+        except Unsupported:
+            raise
+        except Exception as error:
+            self.error = Report(kind="refused", text=f"{type(error).__name__}: {error}")
+            return None
 
     def built(self, program: p.Program) -> Any:
         """The program as a workflow."""
@@ -166,8 +192,11 @@ class _OneRun:
         try:
             async for event in events:
                 self._take(event)
+            self.completed = True
         except Unsupported:
             raise
+        except WorkflowCheckpointException as error:
+            self.error = Report(kind="checkpoint-damaged", text=f"{error}: {error.__cause__}")
         except WorkflowConvergenceException as error:
             self.error = Report(kind="non-convergence", text=str(error))
         except Exception as error:

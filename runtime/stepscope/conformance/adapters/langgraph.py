@@ -17,7 +17,6 @@ from typing import Annotated, Any, ClassVar, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.channels import Topic
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_store, get_stream_writer
 from langgraph.errors import GraphRecursionError, InvalidUpdateError, NodeTimeoutError
 from langgraph.func import task
@@ -26,10 +25,12 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 
 from .. import program as p
+from ..adapter import unless_stopped
 from ..interpret import Operations, ProgramError, Unsupported, handle, handle_blocking
 from ..observation import Ran, Report
 from ..stage import Stage
 from ..vector import Kind, Run
+from .langgraph_saver import Saver
 
 REDUCERS: dict[str, Callable[[Any, Any], Any]] = {
     "sum": operator.add,
@@ -60,22 +61,26 @@ class LangGraphAdapter:
     async def run(self, program: p.Program, message: Any, how: Run, stage: Stage) -> Ran:
         """See `Adapter`."""
         _refuse(how)
-        one = _OneRun(program, stage)
+        saver = Saver(stage, fails=how.checkpoints == "unwritable")
+        one = _OneRun(program, stage, InMemoryStore(), [])
         heard = _Heard(stage)
         logger = logging.getLogger("langgraph")
         logger.addHandler(heard)
         try:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
-                try:
-                    graph = one.compiled(checkpointer=InMemorySaver())
-                except Unsupported:
-                    raise
-                except Exception as error:
-                    return Ran(error=Report(kind="refused", text=f"{type(error).__name__}: {error}"))
+                graph = one.tried(saver)
             for said in warned:
                 stage.report("other", str(said.message))
-            return await one.watch(graph, message, how)
+            if graph is not None:
+                await unless_stopped(how, one.watch(graph, one.initial(message), one.config(how), how))
+            if graph is not None and (how.resume_from is not None or (how.resume and not one.completed)):
+                config = await saver.config_of(how.resume_from, one.config(how))
+                saver.tamper(how.tamper)
+                one = _OneRun(how.changed or program, stage, one.store, one.terminals)
+                if (graph := one.tried(saver)) is not None:
+                    await one.watch(graph, None, config, how)
+            return await one.ran(saver, one.config(how))
         finally:
             logger.removeHandler(heard)
 
@@ -88,6 +93,8 @@ def _refuse(how: Run) -> None:
         raise Unsupported("there is no strict mode")
     if how.on_stall != "report":
         raise Unsupported("there is no choice of what a stalled superstep does")
+    if how.on_checkpoint_error == "continue":
+        raise Unsupported("a run does not go on without its checkpoints")
     if how.replay:
         raise Unsupported("there is no replay of a run that compares it with what was recorded")
 
@@ -95,16 +102,30 @@ def _refuse(how: Run) -> None:
 class _OneRun:
     """One graph, and what it says while it runs."""
 
-    def __init__(self, program: p.Program, stage: Stage) -> None:
+    def __init__(
+        self, program: p.Program, stage: Stage, store: InMemoryStore, terminals: list[tuple[str, str]]
+    ) -> None:
         self.program = program
         self.stage = stage
         self.keys = {key.name: key for key in program.keys}
-        self.store = InMemoryStore()
-        self._terminals: list[tuple[str, str]] = []
+        self.store = store
+        self.terminals = terminals
+        self.error: Report | None = None
+        self.completed = False
         self._superstep = 0
         self.joins = [edge for edge in program.edges if isinstance(edge, p.FanIn)]
 
     # -- the program
+
+    def tried(self, saver: Saver) -> Any:
+        """The program as a graph, or None, and why in `error`."""
+        try:
+            return self.compiled(checkpointer=saver)
+        except Unsupported:
+            raise
+        except Exception as error:
+            self.error = Report(kind="refused", text=f"{type(error).__name__}: {error}")
+            return None
 
     def compiled(self, **options: Any) -> Any:
         """The program as a graph."""
@@ -170,7 +191,7 @@ class _OneRun:
         async def call(state: Any, config: RunnableConfig) -> Any:
             turn = _Turn(self, node, state, config)
             for message in turn.messages:
-                inner = _OneRun(program, self.stage)
+                inner = _OneRun(program, self.stage, InMemoryStore(), [])
                 given = inner.initial(message)
                 came = await inner.compiled().ainvoke(given, {"recursion_limit": program.max_supersteps})
                 for value in came["outputs"]:
@@ -181,23 +202,31 @@ class _OneRun:
 
     # -- what it says
 
-    async def watch(self, graph: Any, message: Any, how: Run) -> Ran:
-        """Take the streams to their end, or to the error that ends the run; then look at the committed state."""
-        config: dict[str, Any] = {
-            "configurable": {"thread_id": "1"},
-            "recursion_limit": self.program.max_supersteps,
-        }
-        if how.max_concurrency is not None:
-            config["max_concurrency"] = how.max_concurrency
-        error: Report | None = None
+    def config(self, how: Run) -> dict[str, Any]:
+        """How the engine is called."""
+        bound = {} if how.max_concurrency is None else {"max_concurrency": how.max_concurrency}
+        return {"configurable": {"thread_id": "1"}, "recursion_limit": self.program.max_supersteps, **bound}
+
+    async def watch(self, graph: Any, given: Any, config: dict[str, Any], how: Run) -> None:
+        """Take the streams to their end, or to the error that ends the run."""
         try:
-            async for mode, event in graph.astream(self.initial(message), config, stream_mode=MODES, durability="sync"):
+            async for mode, event in graph.astream(given, config, stream_mode=MODES, durability="sync"):
                 self._take(mode, event, how)
+            self.completed = True
         except Unsupported:
             raise
+        except OSError as raised:
+            self.error = Report(kind="checkpoint-failed", text=f"{raised}")
         except Exception as raised:
-            error = _described(raised)
-        kept = await graph.checkpointer.aget_tuple(config)  # `aget_state` raises where the last superstep conflicted
+            self.error = _described(raised)
+
+    async def ran(self, saver: Saver, config: dict[str, Any]) -> Ran:
+        """What it came to: the committed state."""
+        kept = None
+        try:
+            kept = await saver.aget_tuple(config)  # `aget_state` raises where the last superstep conflicted
+        except Exception as raised:
+            self.error = self.error or _described(raised)
         values = {} if kept is None else kept.checkpoint["channel_values"]
         state = {name: values[name] for name in values if name in self.keys or name in _undeclared(self.program)}
         for item in self.store.search(SHARED, limit=1000):
@@ -206,8 +235,8 @@ class _OneRun:
             outputs=values.get("outputs", []),
             state=state,
             supersteps=self._superstep,
-            error=error,
-            terminals=self._terminals,
+            error=self.error,
+            terminals=self.terminals,
         )
 
     def _take(self, mode: str, event: Any, how: Run) -> None:
@@ -221,7 +250,7 @@ class _OneRun:
                 if how.stream:
                     self.stage.stream(f"completed {step}")
         elif mode == "tasks" and "triggers" not in event:  # the end of a task
-            self._terminals.append((event["name"], "failed" if event.get("error") else "completed"))
+            self.terminals.append((event["name"], "failed" if event.get("error") else "completed"))
 
 
 def _inbox(node: str) -> str:
