@@ -77,11 +77,11 @@ class Source(Executor):
 
 
 class Worker(Executor):
-    """Uses live state under a lock, with an effect inside; every `often`-th round it sends once more."""
+    """Uses live state under a lock, with an effect inside; in some rounds it sends twice."""
 
-    def __init__(self, id: str, often: int) -> None:
+    def __init__(self, id: str, *twice: int) -> None:
         super().__init__(id)
-        self.often = often
+        self.twice = twice
 
     @handler
     async def work(self, part: Part, ctx: WorkflowContext[Part, str]) -> None:
@@ -91,7 +91,7 @@ class Worker(Executor):
             await ctx.state.set("ledger", [*ledger, [self.id, part.round, await asked]])
         await ctx.state.update("hits", lambda n: n + 1)
         await ctx.state.add("order", [f"{self.id} {part.round}"])
-        for _ in range(1 + (part.round % self.often == 0)):
+        for _ in range(1 + (part.round in self.twice)):
             await ctx.send_message(Part(self.id, part.round, f"{ctx.random():.6f}"))
         await ctx.yield_output(f"{self.id} of {part.round}, {await ctx.state.get('newest', '')}")
 
@@ -109,7 +109,7 @@ class Join(Executor):
 
 def rounds() -> Workflow:
     """Fan-out, fan-in with a growing rest, live, snapshot and reducer keys, effects, an executor with a memory."""
-    source, left, right, join = Source("source"), Worker("left", 2), Worker("right", 100), Join("join")
+    source, left, right, join = Source("source"), Worker("left", 1, 3), Worker("right"), Join("join")
     return (
         WorkflowBuilder(
             source,

@@ -70,6 +70,7 @@ class Report(msgspec.Struct):
     moments: dict[str, int] = {}
     """How many there were of each part, of a process that lived."""
     microseconds: int = 0
+    """From the first handler on, in a resumed process from the beginning."""
 
 
 class _Moments:
@@ -79,6 +80,7 @@ class _Moments:
         self.counts: Counter[str] = Counter()
         self._order = order
         self._armed = order.resume
+        self.since = time.perf_counter_ns()
         self._started = started
         self._parts: dict[str, str] = {}
 
@@ -100,6 +102,7 @@ class _Moments:
         if part:
             if not self._armed and part == "handlers" and frame.f_code.co_name in FIRST:
                 self._armed = True
+                self.since = time.perf_counter_ns()
                 os.write(self._started, b"!")
             self.hit(part)
 
@@ -136,7 +139,6 @@ def _obey(order: Order, out: int, started: int) -> None:
     sqlite3.connect = moments.connect  # type: ignore[assignment]
     threading.setprofile(moments.profile)
     sys.setprofile(moments.profile)
-    began = time.perf_counter_ns()
     report = Report(killed=False)
     try:
         report.result = asyncio.run(_run(order))
@@ -146,7 +148,7 @@ def _obey(order: Order, out: int, started: int) -> None:
         sys.setprofile(None)
         threading.setprofile(None)
     report.moments = dict(moments.counts)
-    report.microseconds = (time.perf_counter_ns() - began) // 1000
+    report.microseconds = (time.perf_counter_ns() - moments.since) // 1000
     with os.fdopen(out, "wb") as pipe:
         pipe.write(msgspec.json.encode(report))
 

@@ -118,6 +118,12 @@ class Disk:
             else:
                 self._changes.append((now, call))
 
+    def as_the_process_sees_it(self) -> dict[str, bytes]:
+        """The files as they are without a power cut, by path."""
+        contents = _changed(self._contents, self._changes)
+        meant = {path: later[-1] for path, later in self._renamings.items()}
+        return {path: contents.get(file, b"") for path, file in _renamed(self._names, meant).items()}
+
     def after_a_power_cut(self, draw: random.Random) -> dict[str, bytes]:
         """The files there may be, by path."""
         chance = draw.choice([0.0, 0.3, 0.7, 1.0])

@@ -99,7 +99,8 @@ class Story:
 def stories(server: Processes, program: str, folder: Path, seed: str, kills: int) -> int:
     """Stories until so many kills have happened; gives how many there were."""
     folder.mkdir()
-    whole = server.run(Order(program, str(folder / "checkpoints.db")))
+    for name in ("cold", "warm"):
+        whole = server.run(Order(program, str(folder / f"{name}.db")))
     expected = lived(whole)
     assert set(PARTS) <= set(whole.moments)
     done = number = 0

@@ -86,5 +86,5 @@ async def test_a_store_with_one_byte_changed_gives_what_was_saved_or_refuses(tmp
 @pytest.mark.parametrize("part", range(8))
 async def test_every_byte_of_a_store_is_believed_only_if_it_is_right(tmp_path: Path, part: int) -> None:
     step = 8 if FULL else 8 * 20
-    refused = await refusals(tmp_path / "cp.db", lambda size: range(part, size, step), (0x01, 0x80, 0xFF))
+    refused = await refusals(tmp_path / "cp.db", lambda size: range(part, size, step), (0x01, 0xFF))
     assert any(refused)

@@ -364,6 +364,42 @@ async def test_several_processes_write_one_new_store_while_another_reads_it(tmp_
                     assert (await reader.load(one.checkpoint_id))[1] == one.checkpoint_id.encode() * 200
 
 
+TELLING_WRITER = """
+    import asyncio, itertools, sys
+    from stepscope import SQLiteCheckpointStorage
+    from support.checkpoints import info
+
+    async def main(path, run):
+        storage = SQLiteCheckpointStorage(path, sync=False)
+        for n in itertools.count():
+            await storage.save(info(f"{run}-{n}", run_id=run, superstep=n), b"body" * 500)
+            print(n, flush=True)
+
+    asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_process_that_is_killed_takes_nothing_away_and_holds_nobody_up(tmp_path: Path) -> None:
+    path = tmp_path / "cp.db"
+    with child(TELLING_WRITER, str(path), "a") as living, SQLiteCheckpointStorage(path, sync=False) as own:
+        assert living.stdout is not None
+        for round in range(4):
+            with child(TELLING_WRITER, str(path), f"b{round}") as killed:
+                assert killed.stdout is not None
+                for _ in range(5 + 7 * round):
+                    announced = int(killed.stdout.readline())
+                killed.kill()
+                announced = max([announced, *map(int, killed.stdout.read().split())])
+            await own.save(info(f"own-{round}", run_id="own"), b"")
+            kept = await own.list_checkpoints(run_id=f"b{round}")
+            assert [one.superstep for one in kept][: announced + 1] == list(range(announced + 1))
+            assert len(kept) <= announced + 2, "one may have been saved and not announced"
+            for one in kept:
+                await own.load(one.checkpoint_id)
+        before = int(living.stdout.readline())
+        assert int(living.stdout.readline()) == before + 1, "it goes on"
+
+
 WITHOUT_RIGHTS = """
     import asyncio, os, sys
     import encodings.idna, urllib.parse  # imported late elsewhere, when this process may have no right to read them
@@ -434,6 +470,7 @@ async def test_a_save_that_finds_no_room_fails_and_changes_nothing(tmp_path: Pat
         assert said.startswith("cannot save a checkpoint in checkpoint store"), said
         assert kept == "['a', 'c']"
         assert not more
+    assert names(tmp_path) == ["cp.db"], "a process that ends closes its storages"
 
 
 @pytest.mark.parametrize("used", [False, True])
