@@ -11,43 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from stepscope.events import (
-    Access,
-    AnyEvent,
-    BarrierArrived,
-    Change,
-    Checkpointed,
-    Committed,
-    Delivered,
-    Dropped,
-    EdgeInfo,
-    EffectEnded,
-    EffectStarted,
-    ErrorInfo,
-    ExecutorInfo,
-    Found,
-    GraphInfo,
-    HandlerEnded,
-    HandlerInfo,
-    HandlerStarted,
-    KeyInfo,
-    LockAcquired,
-    LockReleased,
-    LockWaiting,
-    OutputYielded,
-    Resumed,
-    Routed,
-    RunEnded,
-    RunStarted,
-    Sent,
-    StateRead,
-    StateWritten,
-    SuperstepCompleted,
-    SuperstepFailed,
-    SuperstepStarted,
-    TimedOut,
-    Undelivered,
-)
+from stepscope import events as ev
 from stepscope.values import Value
 
 
@@ -56,24 +20,24 @@ def value(obj: object) -> Value:
     return Value.of(obj, "test")
 
 
-def snapshot(name: str, initial: object = None) -> KeyInfo:
+def snapshot(name: str, initial: object = None) -> ev.KeyInfo:
     """A declared snapshot key; None: no initial value."""
-    return KeyInfo(name, "snapshot", "", None if initial is None else value(initial))
+    return ev.KeyInfo(name, "snapshot", "", None if initial is None else value(initial))
 
 
-def live(name: str, initial: object = None) -> KeyInfo:
+def live(name: str, initial: object = None) -> ev.KeyInfo:
     """A declared live key."""
-    return KeyInfo(name, "live", "", None if initial is None else value(initial))
+    return ev.KeyInfo(name, "live", "", None if initial is None else value(initial))
 
 
-def reducer(name: str, initial: object = 0) -> KeyInfo:
+def reducer(name: str, initial: object = 0) -> ev.KeyInfo:
     """A declared reducer key that adds."""
-    return KeyInfo(name, "reducer", "operator:add", value(initial))
+    return ev.KeyInfo(name, "reducer", "operator:add", value(initial))
 
 
 @dataclass
 class _Counters:
-    events: list[AnyEvent] = field(default_factory=list)
+    events: list[ev.AnyEvent] = field(default_factory=list)
     t: int = 0
     inv: int = 0
     message: int = 0
@@ -94,8 +58,8 @@ class Stream:
     def __init__(
         self,
         *executors: str,
-        keys: Sequence[KeyInfo] = (),
-        edges: Sequence[EdgeInfo] = (),
+        keys: Sequence[ev.KeyInfo] = (),
+        edges: Sequence[ev.EdgeInfo] = (),
         payload: object = "go",
         run_id: str = "run-1",
         workflow: str = "hand",
@@ -119,7 +83,7 @@ class Stream:
         self.running: dict[int, str] = {}
         self.holder: dict[str, int] = {}
         self.queue: dict[str, list[tuple[int, str, Callable[[], None]]]] = {}
-        self._access: dict[str, Access] = {k.name: k.access for k in keys}
+        self._access: dict[str, ev.Access] = {k.name: k.access for k in keys}
         self._live_writers: dict[str, set[str]] = {}
         self.mail: list[_Message] = [_Message(0, "", 0, self.executors[0], value(payload))]
         self._sent: list[_Message] = []
@@ -129,12 +93,14 @@ class Stream:
         self._inbox: dict[str, set[int]] = {}
         self.executor_of: dict[int, str] = {}
         infos = [
-            ExecutorInfo(id, rank, "Executor", [HandlerInfo("handle", "builtins:str", file, 10 * rank + 1, "task")])
+            ev.ExecutorInfo(
+                id, rank, "Executor", [ev.HandlerInfo("handle", "builtins:str", file, 10 * rank + 1, "task")]
+            )
             for rank, id in enumerate(self.executors)
         ]
-        graph = GraphInfo(workflow, self.executors[0], infos, list(edges), list(keys))
+        graph = ev.GraphInfo(workflow, self.executors[0], infos, list(edges), list(keys))
         self._emit(
-            RunStarted, run_id, workflow, engine, "0.1.0", mode, seed, 1_700_000_000_000_000_000, graph, options or {},
+            ev.RunStarted, run_id, workflow, engine, "0.1.0", mode, seed, 1_700_000_000_000_000_000, graph, options or {},
             value(payload), "3.11.7",
         )  # fmt: skip
 
@@ -148,7 +114,7 @@ class Stream:
         self._numbers[executor, what] = number + 1
         return number
 
-    def access(self, key: str) -> Access:
+    def access(self, key: str) -> ev.Access:
         """How a key is used; undeclared ones are snapshot keys."""
         return self._access.get(key, "snapshot")
 
@@ -162,7 +128,7 @@ class Stream:
         self,
         inv: int,
         *executors: str,
-        keys: Sequence[KeyInfo] = (),
+        keys: Sequence[ev.KeyInfo] = (),
         payload: object = "sub",
         file: str = "app.py",
     ) -> Stream:
@@ -176,7 +142,7 @@ class Stream:
         self.mail = []
         self.superstep += 1
         targets = list(dict.fromkeys(m.target for m in mail))
-        self._emit(SuperstepStarted, targets, len(mail))
+        self._emit(ev.SuperstepStarted, targets, len(mail))
         positions: dict[str, int] = {}
         invs = []
         for message in mail:
@@ -187,7 +153,9 @@ class Stream:
             self.executor_of[inv] = message.target
             self._inbox.setdefault(message.target, set()).add(inv)
             invs.append(inv)
-            self._emit(Delivered, inv, message.target, position, [message.id], [message.source], message.payload, False)
+            self._emit(
+                ev.Delivered, inv, message.target, position, [message.id], [message.source], message.payload, False
+            )
         return invs
 
     def _rank(self, source: str) -> int:
@@ -200,7 +168,7 @@ class Stream:
         """
         new = {key: None if obj is None else value(obj) for key, obj in sorted(state.items())}
         changes = [
-            Change(key, self.state.get(key), one, self.access(key), [])
+            ev.Change(key, self.state.get(key), one, self.access(key), [])
             for key, one in new.items()
             if one != self.state.get(key)
         ]
@@ -209,15 +177,23 @@ class Stream:
         self._count.inv, self._count.message = 3 * superstep, 2 * superstep
         target, source, payload = self.executors[0], self.executors[-1], value("again")
         self.mail = [_Message(2 * superstep, source, 0, target, payload)]
-        waiting = [Undelivered(target, "", [2 * superstep], [source], payload)]
+        waiting = [ev.Undelivered(target, "", [2 * superstep], [source], payload)]
         self._emit(
-            Resumed, f"run-0-{superstep:06}", "run-0", changes, waiting, outputs, 3 * superstep, 2 * superstep, "0" * 32
+            ev.Resumed,
+            f"run-0-{superstep:06}",
+            "run-0",
+            changes,
+            waiting,
+            outputs,
+            3 * superstep,
+            2 * superstep,
+            "0" * 32,
         )
 
     def checkpoint(self, error: str = "") -> None:
         """A checkpoint was written, or could not be, which is reported."""
-        info = ErrorInfo("builtins:OSError", error, f"Traceback: {error}\n") if error else None
-        self._emit(Checkpointed, f"run-1-{self.superstep:06}", 512, 200, info)
+        info = ev.ErrorInfo("builtins:OSError", error, f"Traceback: {error}\n") if error else None
+        self._emit(ev.Checkpointed, f"run-1-{self.superstep:06}", 512, 200, info)
         if error:
             self.found("checkpoint-failed", error)
 
@@ -231,18 +207,20 @@ class Stream:
         for message in self._sent:
             if message.target in self.executors:
                 edge = f"{message.source}->{message.target}"
-                self._emit(Routed, message.id, message.source, edge, message.target, "delivered", "")
+                self._emit(ev.Routed, message.id, message.source, edge, message.target, "delivered", "")
                 self.mail.append(message)
             else:
-                self._emit(Dropped, message.id, message.source, None, "no-route", f"no edge leaves {message.source!r}")
-        self._emit(Committed, self._changes(), len(self._sent), self._outputs)
+                self._emit(
+                    ev.Dropped, message.id, message.source, None, "no-route", f"no edge leaves {message.source!r}"
+                )
+        self._emit(ev.Committed, self._changes(), len(self._sent), self._outputs)
         self._all_outputs += self._outputs
         self._clear()
         if kept:
             self.checkpoint(error)
-        self._emit(SuperstepCompleted)
+        self._emit(ev.SuperstepCompleted)
 
-    def _changes(self) -> list[Change]:
+    def _changes(self) -> list[ev.Change]:
         written: dict[str, tuple[Value | None, list[str]]] = {}
         for (executor, key), new in sorted(self.pending.items(), key=lambda item: self._rank(item[0][0])):
             _, writers = written.get(key, (None, []))
@@ -259,7 +237,7 @@ class Stream:
             written[key] = (new, sorted(self._live_writers[key], key=self._rank))
         changes = []
         for key, (new, writers) in sorted(written.items()):
-            changes.append(Change(key, self.state.get(key), new, self.access(key), writers))
+            changes.append(ev.Change(key, self.state.get(key), new, self.access(key), writers))
             if new is None:
                 self.state.pop(key, None)
             else:
@@ -276,18 +254,18 @@ class Stream:
             self._withdraw(inv)
         for inv in list(self.running):
             self.end(inv, "cancelled")
-        error = ErrorInfo("builtins:ValueError", message, f"Traceback: {message}\n")
+        error = ev.ErrorInfo("builtins:ValueError", message, f"Traceback: {message}\n")
         reverted = [
-            Change(key, new, self.state.get(key), "live", sorted(self._live_writers[key], key=self._rank))
+            ev.Change(key, new, self.state.get(key), "live", sorted(self._live_writers[key], key=self._rank))
             for key, new in sorted(self.live.items())
         ]
         self._clear()
-        self._emit(SuperstepFailed, [error], reverted)
-        self._emit(RunEnded, status, self.superstep, self._all_outputs, error)
+        self._emit(ev.SuperstepFailed, [error], reverted)
+        self._emit(ev.RunEnded, status, self.superstep, self._all_outputs, error)
 
-    def finish(self) -> list[AnyEvent]:
+    def finish(self) -> list[ev.AnyEvent]:
         """End the run at quiescence; gives all events."""
-        self._emit(RunEnded, "completed", self.superstep, self._all_outputs)
+        self._emit(ev.RunEnded, "completed", self.superstep, self._all_outputs)
         return self.events
 
     # what handlers do
@@ -295,7 +273,7 @@ class Stream:
     def start(self, inv: int) -> None:
         """An invocation's handler begins."""
         self.running[inv] = self.executor_of[inv]
-        self._emit(HandlerStarted, inv, self.executor_of[inv], "handle")
+        self._emit(ev.HandlerStarted, inv, self.executor_of[inv], "handle")
 
     def end(
         self,
@@ -309,11 +287,11 @@ class Stream:
         for key in sorted(k for k, holder in self.holder.items() if holder == inv):
             self.release(inv, key, reason="ended")
         del self.running[inv]
-        error = ErrorInfo("builtins:ValueError", message, f"Traceback: {message}\n", executor) if message else None
-        self._emit(HandlerEnded, inv, executor, outcome, error)
+        error = ev.ErrorInfo("builtins:ValueError", message, f"Traceback: {message}\n", executor) if message else None
+        self._emit(ev.HandlerEnded, inv, executor, outcome, error)
         self._inbox[executor].discard(inv)
         if not self._inbox[executor]:
-            self._emit(BarrierArrived, executor, sum(1 for left in self._inbox.values() if left))
+            self._emit(ev.BarrierArrived, executor, sum(1 for left in self._inbox.values() if left))
 
     def send(self, inv: int, payload: object, target: str) -> int:
         """Send a message; a target that is no executor is dropped at the barrier."""
@@ -321,29 +299,29 @@ class Stream:
         self._count.message += 1
         message = _Message(self._count.message, executor, self._next_number(executor, 0), target, value(payload))
         self._sent.append(message)
-        self._emit(Sent, inv, executor, message.id, message.number, target, message.payload, 20)
+        self._emit(ev.Sent, inv, executor, message.id, message.number, target, message.payload, 20)
         return message.id
 
     def output(self, inv: int, obj: object) -> None:
         """Yield an output."""
         executor = self.running[inv]
         self._outputs += 1
-        self._emit(OutputYielded, inv, executor, self._next_number(executor, 1), value(obj), 21)
+        self._emit(ev.OutputYielded, inv, executor, self._next_number(executor, 1), value(obj), 21)
 
     def effect(self, inv: int, name: str, result: object) -> None:
         """Ask for an effect and get its result at once."""
         executor = self.running[inv]
         number = self._next_number(f"{inv}", 2) + 1
-        self._emit(EffectStarted, inv, executor, number, name, 22)
-        self._emit(EffectEnded, inv, executor, number, name, value(result))
+        self._emit(ev.EffectStarted, inv, executor, number, name, 22)
+        self._emit(ev.EffectEnded, inv, executor, number, name, value(result))
 
     def time_out(self, inv: int, seconds: float = 2.5) -> None:
         """A handler has taken its timeout; what it does then is up to it."""
-        self._emit(TimedOut, inv, self.running[inv], seconds, "effect fetch")
+        self._emit(ev.TimedOut, inv, self.running[inv], seconds, "effect fetch")
 
     def found(self, kind: str, message: str, *, executors: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
         """The runtime reports something."""
-        self._emit(Found, kind, message, "do it differently", "STA-9", list(executors), list(keys), [], [])
+        self._emit(ev.Found, kind, message, "do it differently", "STA-9", list(executors), list(keys), [], [])
 
     # state and locks
 
@@ -376,11 +354,11 @@ class Stream:
         executor, given = self.running[inv], value(contribution)
         old = self.read(executor, key)
         self.given.append((executor, key, given))
-        self._emit(StateWritten, inv, executor, key, "reducer", "add", old, self.read(executor, key), 23, given)
+        self._emit(ev.StateWritten, inv, executor, key, "reducer", "add", old, self.read(executor, key), 23, given)
 
     def _get(self, inv: int, key: str) -> None:
         executor = self.running[inv]
-        self._emit(StateRead, inv, executor, key, self.access(key), self.read(executor, key), 24)
+        self._emit(ev.StateRead, inv, executor, key, self.access(key), self.read(executor, key), 24)
 
     def _write(self, inv: int, key: str, op: str, make: Callable[[Value | None], Value | None]) -> None:
         def write() -> None:
@@ -392,7 +370,7 @@ class Stream:
                 self._live_writers.setdefault(key, set()).add(executor)
             else:
                 self.pending[executor, key] = new
-            self._emit(StateWritten, inv, executor, key, self.access(key), op, old, new, 25)
+            self._emit(ev.StateWritten, inv, executor, key, self.access(key), op, old, new, 25)
 
         self._when_free(inv, key, op, write)
 
@@ -406,7 +384,7 @@ class Stream:
         holder = self.holder[key]
         queue = self.queue.setdefault(key, [])
         self._emit(
-            LockWaiting, inv, self.running[inv], key, op, holder, self.running[holder], [w for w, _, _ in queue], 26
+            ev.LockWaiting, inv, self.running[inv], key, op, holder, self.running[holder], [w for w, _, _ in queue], 26
         )
         queue.append((inv, op, act))
 
@@ -422,14 +400,14 @@ class Stream:
 
     def _take(self, inv: int, key: str, *, waited: bool) -> None:
         self.holder[key] = inv
-        self._emit(LockAcquired, inv, self.running[inv], key, waited, 27)
+        self._emit(ev.LockAcquired, inv, self.running[inv], key, waited, 27)
 
     def release(self, inv: int, key: str, reason: Literal["exit", "error", "ended"] = "exit") -> None:
         """Let a key go: queued plain operations run, the first queued hold takes it."""
         assert self.holder.pop(key) == inv
         queue = self.queue.pop(key, [])
         heir = queue[0][0] if queue else 0
-        self._emit(LockReleased, inv, self.running[inv], key, reason, heir, [w for w, _, _ in queue], 28)
+        self._emit(ev.LockReleased, inv, self.running[inv], key, reason, heir, [w for w, _, _ in queue], 28)
         while queue and key not in self.holder:
             queue.pop(0)[2]()
         if queue:

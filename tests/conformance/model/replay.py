@@ -9,29 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from stepscope.events import (
-    AnyEvent,
-    BarrierArrived,
-    Committed,
-    Delivered,
-    Dropped,
-    Found,
-    HandlerEnded,
-    HandlerStarted,
-    LockAcquired,
-    LockReleased,
-    LockWaiting,
-    OutputYielded,
-    Routed,
-    RunEnded,
-    RunStarted,
-    Sent,
-    StateRead,
-    StateWritten,
-    SuperstepCompleted,
-    SuperstepFailed,
-    SuperstepStarted,
-)
+from stepscope import events as ev
 from stepscope.values import Value
 from support.programs import Program
 
@@ -43,58 +21,58 @@ def _plain(value: Value | None) -> Any:
     return None if value is None else value.tree()
 
 
-def _changes(event: Committed | SuperstepFailed) -> list[Row]:
-    changes = event.changes if isinstance(event, Committed) else event.reverted
+def _changes(event: ev.Committed | ev.SuperstepFailed) -> list[Row]:
+    changes = event.changes if isinstance(event, ev.Committed) else event.reverted
     return [(one.key, _plain(one.old), _plain(one.new), one.access, one.writers) for one in changes]
 
 
-def row_of(event: AnyEvent) -> Row | None:
+def row_of(event: ev.AnyEvent) -> Row | None:
     """An event in the model's words; None for what the model does not speak of."""
     match event:
-        case SuperstepStarted():
+        case ev.SuperstepStarted():
             return ("superstep", event.superstep, event.executors, event.deliveries)
-        case Delivered():
+        case ev.Delivered():
             place = (event.inv, event.executor, event.position, event.messages, event.sources)
             return ("delivered", *place, _plain(event.payload), event.group)
-        case HandlerStarted():
+        case ev.HandlerStarted():
             return ("started", event.inv)
-        case HandlerEnded():
+        case ev.HandlerEnded():
             return ("ended", event.inv, event.outcome, None if event.error is None else event.error.type)
-        case BarrierArrived():
+        case ev.BarrierArrived():
             return ("arrived", event.executor, event.waiting)
-        case Sent():
+        case ev.Sent():
             return ("sent", event.inv, event.message, event.number, event.target, _plain(event.payload))
-        case OutputYielded():
+        case ev.OutputYielded():
             return ("output", event.inv, event.number, _plain(event.value))
-        case StateRead():
+        case ev.StateRead():
             return ("read", event.inv, event.key, _plain(event.value))
-        case StateWritten():
+        case ev.StateWritten():
             values = (_plain(event.old), _plain(event.new), _plain(event.given))
             return ("written", event.inv, event.key, event.op, *values)
-        case LockWaiting():
+        case ev.LockWaiting():
             return ("waiting", event.inv, event.key, event.op, event.holder, event.queue)
-        case LockAcquired():
+        case ev.LockAcquired():
             return ("acquired", event.inv, event.key, event.waited)
-        case LockReleased():
+        case ev.LockReleased():
             return ("released", event.inv, event.key, event.reason, event.next, event.queue)
-        case Routed():
+        case ev.Routed():
             at = int(event.edge.partition(":")[0])
             return ("routed", event.message, event.source, at, event.target, event.decision)
-        case Dropped():
+        case ev.Dropped():
             return ("dropped", event.message, event.source, event.target, event.why)
-        case Committed():
+        case ev.Committed():
             return ("committed", _changes(event), event.messages, event.outputs)
-        case SuperstepCompleted():
+        case ev.SuperstepCompleted():
             return ("completed",)
-        case SuperstepFailed():
+        case ev.SuperstepFailed():
             return ("failed", [one.type for one in event.errors], _changes(event))
-        case Found():
+        case ev.Found():
             if event.finding == "non-convergence":
                 return ("found", event.finding, [], [], [])
             return ("found", event.finding, event.executors, event.keys, event.locks)
-        case RunEnded():
+        case ev.RunEnded():
             return ("over", event.status, event.supersteps, event.outputs)
-    assert isinstance(event, RunStarted), event
+    assert isinstance(event, ev.RunStarted), event
     return None
 
 
@@ -102,7 +80,7 @@ BY_INVOCATION = {"started", "ended", "sent", "output", "read", "written", "waiti
 """Rows whose second item is the invocation that did it."""
 
 
-def replay(program: Program, events: Iterable[AnyEvent], limit: int | None = None) -> Model:
+def replay(program: Program, events: Iterable[ev.AnyEvent], limit: int | None = None) -> Model:
     """Run the model as recorded. Raises `AssertionError` at the first event that is not what the model says.
 
     With a `limit` no more invocations may be under way at once (PAR-1).
