@@ -24,7 +24,8 @@ from .trees import well_formed
 
 _MAX_EVENTS = 20_000
 _MAX_BYTES = 32_000_000
-_BATCH = 64
+BATCH = 8
+"""Blocks read at once where all are gone through."""
 
 
 class Payloads:
@@ -148,7 +149,7 @@ class Blocks:
         while first <= self.last:
             rows = self.database.rows(
                 "SELECT first, last, events FROM blocks WHERE run = ? AND first >= ? AND last <= ? ORDER BY first LIMIT ?",
-                self.run, first, self.last, _BATCH,
+                self.run, first, self.last, BATCH,
             )  # fmt: skip
             if not rows:
                 raise RecordingError(f"{self.database.name} is damaged: events from {first} on are missing.")

@@ -17,7 +17,7 @@ from stepscope.findings import Finding, of_event
 
 from . import database as db
 from . import locks, state, timeline, traffic
-from .blocks import Blocks, Payloads
+from .blocks import BATCH, Blocks, Payloads
 from .codec import CODES, codes_for
 from .errors import RecordingError, because
 from .eventlog import EventLog, Where
@@ -273,7 +273,7 @@ class Run:
         """Take the next few blocks in."""
         for taken, events in enumerate(self._blocks.without_values(self._index.last + 1), 1):
             self._index.feed(events)
-            if taken == 16:
+            if taken == BATCH:
                 return
 
     def index(self) -> Index:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ class Shell(App[None]):
         self.animation_level = "none"
         self.arrangement = Arrangement()
         self.spare = Spare(pace.collect_all)
+        self.shown_at = 0.0
         if keymap != "default":
             self.set_keymap({name: ",".join(keys) for name, keys in self.keys.items()})
         self.log_panel = EventsPanel(id="events")
@@ -130,6 +132,7 @@ class Shell(App[None]):
     def show(self) -> None:
         """Show the moment of the cursor everywhere; a panel that a damaged recording says nothing to stays as it is."""
         run, seq = self.session.run, self.session.seq
+        self.shown_at = time.monotonic()
         for name in self.arrangement.visible():
             panel = self.panels[name]
             assert isinstance(panel, Panel)

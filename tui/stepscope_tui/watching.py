@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 from stepscope.errors import WorkflowError
@@ -14,6 +15,9 @@ from .keymap import shown
 from .messages import Say, Studied
 
 _FOLLOW_S = 0.2
+_AFTER_A_KEY_S = 0.04
+"""How long after a moment was shown a person may still press the next key."""
+_GIVE_WAY = 5
 
 
 class Watching(Asking):
@@ -68,7 +72,7 @@ class Watching(Asking):
     async def _study(self) -> None:
         run = self.session.run
         try:
-            if not await asyncio.to_thread(run.build_index, lambda _: not self._leaving.is_set()):
+            if not await asyncio.to_thread(run.build_index, self._go_on_studying):
                 return
             errors = await asyncio.to_thread(background.error_seqs, run)
         except WorkflowError as error:
@@ -80,6 +84,13 @@ class Watching(Asking):
 
             found = await findings_of(str(self.recording.path), run.info.run_id)
         self.post_message(Studied(errors, found))
+
+    def _go_on_studying(self, share: float) -> bool:
+        """Asked from the thread that builds the index: it gives way to keys for a while, and ends with the screen."""
+        for _ in range(_GIVE_WAY):
+            if time.monotonic() - self.shown_at > _AFTER_A_KEY_S or self._leaving.wait(_AFTER_A_KEY_S / 2):
+                break
+        return not self._leaving.is_set()
 
     def on_studied(self, message: Studied) -> None:
         """The whole run has been looked at."""
