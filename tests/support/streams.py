@@ -352,9 +352,8 @@ class Stream:
     def add(self, inv: int, key: str, contribution: int) -> None:
         """Contribute to a reducer key."""
         executor, given = self.running[inv], value(contribution)
-        old = self.read(executor, key)
         self.given.append((executor, key, given))
-        self._emit(ev.StateWritten, inv, executor, key, "reducer", "add", old, self.read(executor, key), 23, given)
+        self._emit(ev.StateWritten, inv, executor, key, "reducer", "add", None, None, 23, given)
 
     def _get(self, inv: int, key: str) -> None:
         executor = self.running[inv]

@@ -138,8 +138,19 @@ class Cell(msgspec.Struct, frozen=True):
     added: list[Value] = []
 
 
+class Contribution(NamedTuple):
+    """What an executor added to a reducer key."""
+
+    executor: str
+    value: Value
+
+
 class StateChange(msgspec.Struct, frozen=True):
-    """What one event did to a key; None means absent. `pending`: only its own executor sees it yet."""
+    """What one event did to a key; None means absent. `pending`: only its own executor sees it yet.
+
+    `added`: what an `add` contributes, which has neither `old` nor `new`; of a commit, all that it merged into `old`,
+    in that order (STA-2).
+    """
 
     key: str
     old: Value | None
@@ -147,6 +158,7 @@ class StateChange(msgspec.Struct, frozen=True):
     access: Access
     writers: list[str]
     pending: bool
+    added: list[Contribution] = []
 
 
 class LockUse(msgspec.Struct, frozen=True):

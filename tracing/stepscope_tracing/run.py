@@ -345,7 +345,9 @@ class Run:
 
     def changes_at(self, seq: int) -> list[StateChange]:
         """What the event at `seq` did to what a person sees of the state."""
-        return state.changes(self._blocks.event(seq))
+        event = self._blocks.event(seq)
+        span = self.superstep_at(seq, event.scope)
+        return self._state.changes(event, seq if span is None else span.first)
 
     # locks
 

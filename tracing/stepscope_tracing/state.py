@@ -15,7 +15,7 @@ from stepscope.events import AnyEvent, Change, Committed, Resumed, RunStarted, S
 
 from .blocks import Blocks, Payloads
 from .errors import RecordingError
-from .model import Cell, StateChange, SuperstepSpan, Write
+from .model import Cell, Contribution, StateChange, SuperstepSpan, Write
 
 _APPLIED = """
 SELECT k.key, a.value, a.written, a.executor, a.superstep, a.access FROM keys k
@@ -33,6 +33,10 @@ WHERE k.run = ? AND k.scope = ? AND k.access <> 'live' AND NOT (w.op = 'add' AND
 _ADDED = """
 SELECT key, seq FROM writes
 WHERE run = ? AND scope = ? AND op = 'add' AND seq BETWEEN ? AND ? AND executor = ? ORDER BY seq
+"""
+_MERGED = """
+SELECT w.seq FROM writes w LEFT JOIN executors e ON e.run = w.run AND e.executor = w.executor
+WHERE w.run = ? AND w.scope = ? AND w.key = ? AND w.op = 'add' AND w.seq BETWEEN ? AND ? ORDER BY e.rank, w.seq
 """
 _WRITES = """
 SELECT w.seq, w.key, w.executor, w.inv, w.superstep, w.op, w.old, w.new, w.access,
@@ -93,6 +97,18 @@ class StateQueries:
             self._contributions(state, self._database.rows(_ADDED, run, scope, span.first, seq, executor))
         return dict(sorted(state.items()))
 
+    def changes(self, event: AnyEvent, first: int) -> list[StateChange]:
+        """See `Run.changes_at`; `first` begins the superstep of the event."""
+        found = changes(event)
+        if isinstance(event, Committed):
+            return [self._merged(one, event, first) if one.access == "reducer" else one for one in found]
+        return found
+
+    def _merged(self, change: StateChange, event: Committed, first: int) -> StateChange:
+        rows = self._database.rows(_MERGED, self._blocks.run, event.scope, change.key, first, event.seq)
+        writes = (self._blocks.event(seq) for (seq,) in rows)
+        return msgspec.structs.replace(change, added=[one for write in writes for one in _given(write)])
+
     def _contributions(self, state: dict[str, Cell], rows: Iterable[Any]) -> None:
         """What the executor has added to reducer keys; the barrier will merge it (STA-2)."""
         for key, seq in rows:
@@ -112,11 +128,18 @@ class StateQueries:
             state[key] = Cell(value, written, executor, superstep, access, pending)
 
 
+def _given(event: AnyEvent) -> list[Contribution]:
+    if isinstance(event, StateWritten) and event.given is not None:
+        return [Contribution(event.executor, event.given)]
+    return []
+
+
 def changes(event: AnyEvent) -> list[StateChange]:
-    """See `Run.changes_at`."""
+    """What an event says by itself that it did."""
     if isinstance(event, StateWritten):
         pending = event.access != "live"
-        return [StateChange(event.key, event.old, event.new, event.access, [event.executor], pending)]
+        added = _given(event)
+        return [StateChange(event.key, event.old, event.new, event.access, [event.executor], pending, added)]
     if isinstance(event, RunStarted):
         keys = [key for key in event.graph.keys if key.initial is not None]
         return [StateChange(key.name, None, key.initial, key.access, [], False) for key in keys]

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
+from typing import Never
 
 from hypothesis import given, settings
 
+from stepscope import Executor, StateKey, WorkflowBuilder, WorkflowContext, executor
 from stepscope.events import AnyEvent, Committed, Resumed, RunStarted, StateWritten, SuperstepFailed, SuperstepStarted
 from stepscope.values import Value
 from stepscope_tracing import Run
 from support.random_streams import streams
 from support.streams import Stream, live, reducer, snapshot
+from support.workflows import watch
 
 Seen = dict[str, Value]
 Own = dict[str, dict[str, Value | None]]
+Added = dict[str, dict[str, list[Value]]]
 
 
-def replay(events: list[AnyEvent], scope: int) -> Iterator[tuple[int, Seen, Own]]:
-    """After each event: what everybody sees, and each executor's own pending writes."""
+def replay(events: list[AnyEvent], scope: int) -> Iterator[tuple[int, Seen, Own, Added]]:
+    """After each event: what everybody sees, and each executor's own pending writes and contributions."""
     state: Seen = {}
     own: Own = {}
+    added: Added = {}
 
     def put(key: str, value: Value | None) -> None:
         if value is None:
@@ -36,20 +42,26 @@ def replay(events: list[AnyEvent], scope: int) -> Iterator[tuple[int, Seen, Own]
                     for change in event.changes:
                         put(change.key, change.new)
                 case SuperstepStarted():
-                    own = {}
+                    own, added = {}, {}
+                case StateWritten(op="add", given=Value() as given):
+                    mine = added.setdefault(event.executor, {})
+                    mine[event.key] = [*mine.get(event.key, []), given]
                 case StateWritten(access="live"):
                     put(event.key, event.new)
                 case StateWritten():
                     own.setdefault(event.executor, {})[event.key] = event.new
                 case Committed():
-                    own = {}
+                    own, added = {}, {}
                     for change in event.changes:
                         put(change.key, change.new)
                 case SuperstepFailed():
-                    own = {}
+                    own, added = {}, {}
                     for change in event.reverted:
                         put(change.key, change.new)
-        yield event.seq, dict(state), {executor: dict(writes) for executor, writes in own.items()}
+        yield (
+            event.seq, dict(state), {executor: dict(writes) for executor, writes in own.items()},
+            {executor: dict(values) for executor, values in added.items()},
+        )  # fmt: skip
 
 
 @given(streams())
@@ -58,18 +70,20 @@ def test_state_at_every_event_is_the_replayed_one(events: list[AnyEvent]) -> Non
     run = Run.of_events(events)
     for scope in sorted({event.scope for event in events}):
         executors = sorted({e.executor for e in events if isinstance(e, StateWritten) and e.scope == scope})
-        for seq, state, own in replay(events, scope):
+        for seq, state, own, added in replay(events, scope):
             cells = run.state_at(seq, scope=scope)
             assert {key: cell.value for key, cell in cells.items()} == state
             assert not any(cell.pending for cell in cells.values())
-            for executor in executors:
-                mine = run.state_at(seq, executor=executor, scope=scope)
-                expected = {**state, **own.get(executor, {})}
+            for name in executors:
+                mine = run.state_at(seq, executor=name, scope=scope)
+                expected = {**state, **own.get(name, {})}
                 assert {key: cell.value for key, cell in mine.items()} == {
                     k: v for k, v in expected.items() if v is not None
                 }
-                assert {k for k, cell in mine.items() if cell.pending} == {
-                    k for k, v in own.get(executor, {}).items() if v is not None
+                given = added.get(name, {})
+                assert {k: cell.added for k, cell in mine.items() if cell.added} == given
+                assert {k for k, cell in mine.items() if cell.pending} == given.keys() | {
+                    k for k, v in own.get(name, {}).items() if v is not None
                 }
 
 
@@ -136,10 +150,59 @@ def test_what_each_event_changes() -> None:
     assert [changes(seq) for seq in writes] == [
         [("n", 1, 2, False)],
         [("s", None, "x", True)],
-        [("hits", 5, 8, True)],
+        [("hits", None, None, True)],
     ]
     assert changes(commit) == [("hits", 5, 8, False), ("s", None, "x", False)]
     assert changes(2) == []
+    (write,), (merge, _) = run.changes_at(writes[2]), run.changes_at(commit)
+    assert [(one.executor, one.value.tree()) for one in write.added] == [("a", 3)]
+    assert merge.added == write.added
+
+
+@given(streams(executors=4))
+@settings(max_examples=40, deadline=None)
+def test_what_a_barrier_merged_gives_what_it_committed(events: list[AnyEvent]) -> None:
+    """Contributions are merged by rank, and in the order given of each executor (STA-2)."""
+    run = Run.of_events(events)
+    ranks = [lane.executor for lane in run.lanes()]
+    for event in run.events(kinds=["committed"]):
+        for change in run.changes_at(event.seq):
+            order = [ranks.index(one.executor) for one in change.added]
+            assert order == sorted(order)
+            assert bool(order) == (change.access == "reducer")
+            if change.access == "reducer":
+                assert change.old is not None
+                assert change.new is not None
+                assert change.old.tree() + sum(one.value.tree() for one in change.added) == change.new.tree()
+                assert list(dict.fromkeys(one.executor for one in change.added)) == change.writers
+
+
+async def test_a_barrier_says_in_which_order_the_runtime_merged() -> None:
+    """The reducer joins texts, so that any other order gives another one."""
+
+    @executor(id="start")
+    async def start(text: str, ctx: WorkflowContext[str]) -> None:
+        await ctx.send_message(text)
+
+    def adder(name: str) -> Executor:
+        @executor(id=name)
+        async def add(text: str, ctx: WorkflowContext[Never]) -> None:
+            await ctx.state.add("log", f"{name}1")
+            await ctx.sleep(0)
+            await ctx.state.add("log", f"{name}2")
+
+        return add
+
+    adders = [adder(name) for name in ("zoe", "amy", "max")]
+    key = StateKey("log", initial="", reducer=operator.add)
+    workflow = WorkflowBuilder(start, state=[key]).add_fan_out_edges(start, adders).build()
+    events = (await watch(workflow, "go", mode="deterministic", seed=3)).events
+    run = Run.of_events(events)
+    changes = [change for event in run.events(kinds=["committed"]) for change in run.changes_at(event.seq)]
+    (change,) = changes
+    assert change.new is not None
+    assert change.new.tree() == "zoe1zoe2amy1amy2max1max2" == "".join(one.value.tree() for one in change.added)
+    assert [e.executor for e in events if isinstance(e, StateWritten)] != [one.executor for one in change.added]
 
 
 def test_a_failed_superstep_takes_live_writes_back() -> None:

@@ -22,7 +22,7 @@ from stepscope_tui.drawing.palette import Shade, style
 from stepscope_tui.drawing.rows import Row
 from stepscope_tui.drawing.slots import executor_of
 from support.random_streams import long_stream, random_stream, streams
-from support.streams import Stream
+from support.streams import Stream, live
 from support.workflows import Node, give, relay, sending, watch
 
 
@@ -251,6 +251,32 @@ def test_a_step_through_a_long_recording_takes_less_than_a_frame() -> None:
         for _ in drawing.prepare(seq):
             pass
     assert sorted(took)[len(took) // 2] < 0.005
+
+
+def test_a_piece_of_a_long_superstep_knows_who_holds_what_in_sub_workflows() -> None:
+    stream = Stream("a", "b")
+    (inv,) = stream.begin()
+    stream.start(inv)
+    sub = stream.sub(inv, "x", "y", keys=[live("pool", 0)])
+    (first,) = sub.begin()
+    sub.start(first)
+    sub.send(first, 1, "a/x")
+    sub.send(first, 1, "a/y")
+    sub.end(first)
+    sub.commit()
+    holder, waiter = sub.begin()
+    sub.start(holder)
+    sub.start(waiter)
+    sub.hold(holder, "pool")
+    sub.hold(waiter, "pool")
+    for n in range(1_000):
+        stream.effect(inv, "now", n)
+    run = Run.of_events(stream.events)
+    run.build_index()
+    rows = as_text(DiagramDrawing(run, 80, 8, level=3).rows(1_500))
+    bars = {row.split()[0]: row for row in rows if row.strip()}
+    assert UNICODE.wanted * 20 in bars["x"]
+    assert UNICODE.waiting * 20 in bars["y"]
 
 
 def test_a_run_without_supersteps() -> None:

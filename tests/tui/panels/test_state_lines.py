@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from stepscope.events import Access, StateWritten
 from stepscope.values import Value
-from stepscope_tracing.model import Cell, StateChange
+from stepscope_tracing.model import Cell, Contribution, StateChange
 from stepscope_tui.drawing.outline import Path, compared, lines
 from stepscope_tui.drawing.state import (
     OpenPaths,
@@ -75,6 +75,21 @@ def test_what_the_step_did() -> None:
         "  ▪ d    0",
     ]
     assert shown(state, 30, looks=ASCII)[0] == "~ l a    1 -> 2"
+
+
+def test_what_a_barrier_merged_and_in_which_order() -> None:
+    added = [Contribution(executor, value(n)) for executor, n in (("bob", 2), ("bob", 1), ("ann", 5))]
+    many = [Contribution("bob", value(n)) for n in range(100)]
+    merged = StateChange("hits", value(1), value(9), "reducer", ["bob", "ann"], False, added)
+    state = ScopeState(0, "", 2, ["hits"], {"hits": cell(9, 7, "ann", "reducer")}, {"hits": merged})
+    assert shown(state, 34) == [
+        "~ Σ hits 1 → 9",
+        "    ═ bob + 2, 1  merged",
+        "    ═ ann + 5  merged",
+    ]
+    state.changes["hits"] = StateChange("hits", value(1), value(9), "reducer", ["bob"], False, many)
+    (_, line) = shown(state, 120)
+    assert line.endswith("18, 19, ... 100 in all  merged")
 
 
 def test_a_container_shows_which_of_its_parts_changed() -> None:

@@ -13,7 +13,7 @@ from stepscope.events import StateWritten
 from stepscope.values import Tree, Value
 from stepscope.values import text as value_text
 from stepscope_tui.describe import size
-from stepscope_tui.looks import Looks
+from stepscope_tui.looks import Looks, Meaning
 from stepscope_tui.safe import plain
 
 from .outline import Line, Mark, Path, compared, lines
@@ -26,6 +26,8 @@ BIG = 100_000
 """Bytes from which a value is not decoded to be shown on one line."""
 
 _ACCESS = {"snapshot": ("▪", "s"), "reducer": ("Σ", "+"), "live": ("◎", "l")}
+_MOST_GIVEN = 20
+"""Contributions of one executor that are listed; of more, their number is told."""
 _WHO_FROM = 40
 """Width from which a line has room for who wrote it."""
 
@@ -59,7 +61,7 @@ OpenPaths: TypeAlias = dict[tuple[int, str], set[Path]]
 class StateLine(NamedTuple):
     """A line of the panel: which key it belongs to, and which container it opens or closes (None: nothing)."""
 
-    kind: Literal["title", "key", "node", "pending", "empty"]
+    kind: Literal["title", "key", "node", "pending", "merged", "empty"]
     scope: int
     key: str
     path: Path | None
@@ -128,6 +130,8 @@ def _key_lines(state: ScopeState, key: str, opened: OpenPaths) -> Iterator[State
         for node in compared(before, value.tree(), paths or set()) if inside else lines(value.tree(), paths or set()):
             if paths is not None or (node.mark and not (node.has_more and node.mark == "changed")):
                 yield _node_line(state, key, node, whole_path=paths is None)
+    if change is not None:
+        yield from _merged_lines(state.scope, change, access)
     for one in state.pending.get(key, []):
         given = ", ".join(map(one_line, one.given))
         text = given or ("deleted" if one.new is None else one_line(one.new))
@@ -136,6 +140,17 @@ def _key_lines(state: ScopeState, key: str, opened: OpenPaths) -> Iterator[State
         yield StateLine(
             "pending", state.scope, key, None, kind, one.executor, until, text, access, one.executor, one.seq
         )
+
+
+def _merged_lines(scope: int, change: StateChange, access: str) -> Iterator[StateLine]:
+    """What each executor contributed, in the order in which the barrier merged it."""
+    given: dict[str, list[Value]] = {}
+    for executor, value in change.added:
+        given.setdefault(executor, []).append(value)
+    for executor, values in given.items():
+        more = f", ... {len(values)} in all" if len(values) > _MOST_GIVEN else ""
+        text = ", ".join(map(one_line, values[:_MOST_GIVEN])) + more
+        yield StateLine("merged", scope, change.key, None, "added", executor, "merged", text, access, executor, 0)
 
 
 def _node_line(state: ScopeState, key: str, node: Line, *, whole_path: bool) -> StateLine:
@@ -202,7 +217,7 @@ def _text(line: StateLine, width: int, keys: int, looks: Looks, *, opened: bool,
         role = "header" if line.kind == "title" else "quiet"
         out.append(shorten(line.left, width, looks), style(role))
         return out
-    if line.kind == "pending":
+    if line.kind in ("pending", "merged"):
         return _pending_text(out, line, width, looks, now=now)
     glyph = looks.glyph(line.mark) if line.mark else " "
     out.append(glyph, looks.style(line.mark) if line.mark else "")
@@ -244,9 +259,9 @@ def _value(out: Text, line: StateLine, room: int, looks: Looks) -> None:
 
 
 def _pending_text(out: Text, line: StateLine, width: int, looks: Looks, *, now: bool) -> Text:
-    glyph = looks.glyph("pending")
+    meaning: Meaning = "pending" if line.kind == "pending" else "committed"
     out.append(looks.glyph("changed") if now else " ", looks.style("changed"))
-    out.append(f"   {glyph} ", looks.style("pending"))
+    out.append(f"   {looks.glyph(meaning)} ", looks.style(meaning))
     who = shorten(line.left, max(4, width // 3), looks)
     out.append(f"{who} ", style("who"))
     out.append(f"{looks.glyph('added' if line.mark == 'added' else 'arrow')} ", looks.style("pending"))

@@ -122,10 +122,11 @@ def _resume(run: Run, stretch: Stretch, start: int, first: int) -> None:
             begin.inbox[one.executor] = begin.inbox.get(one.executor, 0) + 1
     busy = {*begin.running.values(), *begin.inbox}
     begin.arrived = {one.executor for one in earlier} - busy
-    for key, lock in run.locks_at(first - 1).items():
-        if lock.holder:
-            begin.holders[0, key] = lock.holder
-        begin.queues[0, key] = {waiter.inv for waiter in lock.queue}
+    for scope in sorted({0, *(one.scope for one in earlier)}):
+        for key, lock in run.locks_at(first - 1, scope).items():
+            if lock.holder:
+                begin.holders[scope, key] = lock.holder
+            begin.queues[scope, key] = {waiter.inv for waiter in lock.queue}
     for executor in sorted({one.executor for one in earlier}):
         sent = run.previous(first, kinds=("sent",), executor=executor)
         if sent is not None and sent >= start:
