@@ -155,10 +155,14 @@ class StoreFile:
             target, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False, uri=True
         )
         connection.text_factory = _text
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cell_size_check = ON")
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        connection.execute("PRAGMA fullfsync = ON")  # macOS: a sync that reaches the disk
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA cell_size_check = ON")
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute("PRAGMA fullfsync = ON")  # macOS: a sync that reaches the disk
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _look(self, create: bool) -> tuple[int, int] | None:
