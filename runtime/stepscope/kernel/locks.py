@@ -44,7 +44,7 @@ def _op_name(ticket: Ticket) -> str:
 class Locks:
     """The held keys of one scope."""
 
-    def __init__(self, journal: Journal, scope: int, perform: Perform, report: Callable[[DeadlockError, Ticket], None]):
+    def __init__(self, journal: Journal, scope: int, perform: Perform, report: Callable[[DeadlockError], None]):
         """`perform` executes a plain operation whose turn has come; `report` makes a finding of a deadlock."""
         self._locks: dict[str, _Lock] = {}
         self._journal = journal
@@ -170,7 +170,7 @@ class Locks:
         path = None if lock.owner is None else self._path(owner, ticket.inv, [])
         if path is not None:
             error = self._deadlock(ticket, path)
-            self._report(error, ticket)
+            self._report(error)
             raise error
         ticket.inv.tickets += (ticket,)
         lock.queue.append(ticket)
@@ -196,13 +196,13 @@ class Locks:
         """
         inv, record = ticket.inv, ticket.record
         assert record is not None
-        if lock.owner is not inv or not any(other is not ticket for other in inv.tickets):
+        if not any(other is not ticket for other in inv.tickets):
             return
         for waiter in lock.queue:
             path = self._path(inv, waiter.inv, [])
             if path:
                 error = self._deadlock(waiter, path)
-                self._report(error, ticket)
+                self._report(error)
                 if entered:
                     self.release(inv, record, "ended", 0)
                 else:

@@ -11,7 +11,7 @@ from ..findings import Kind
 from ..journal import Journal
 from ..values import text
 from .locks import DEADLOCK_REMEDY
-from .model import Group, HoldRecord, Invocation, Plan, Ticket
+from .model import Group, HoldRecord, Invocation, Plan
 from .ops import Op, describe
 from .pool import Buffers, Pool
 from .route import Drop
@@ -64,7 +64,7 @@ class Reporter:
         )  # fmt: skip
         journal.found(event)
 
-    def deadlock(self, error: DeadlockError, ticket: Ticket) -> None:
+    def deadlock(self, error: DeadlockError) -> None:
         """DLK-2."""
         self.found(
             "deadlock", "DLK-2", str(error).removesuffix(DEADLOCK_REMEDY).rstrip(), DEADLOCK_REMEDY,

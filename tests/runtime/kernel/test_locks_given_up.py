@@ -122,6 +122,22 @@ def test_one_that_was_refused_at_the_hand_over_has_nothing_to_let_go() -> None:
     assert [one.key for one in hand.of(LockReleased) if one.executor == "w"] == ["k0"]
 
 
+def test_keys_are_handed_on_one_after_another_also_when_one_of_them_comes_back() -> None:
+    """o lets k0 and k1 go. w, given k0, is refused k3 and gives it back: it goes to v, before k1 goes to x."""
+    hand = Hand.siblings("owvx", LIVE)
+    first = entered(hand.hold("o", "k0", "k1"))
+    w = waits(hand.hold("w", "k0", "k3"))
+    entered(hand.hold("v", "k3"))
+    v, x = waits(hand.hold("v", "k0")), waits(hand.hold("x", "k1"))
+    woken: list[str] = []
+    for ticket, name in ((w, "w"), (v, "v"), (x, "x")):
+        ticket.wake = lambda name=name: woken.append(name)
+    hand.release("o", first)
+    assert isinstance(w.error, DeadlockError)
+    assert woken == ["w", "v", "x"]
+    assert [(one.executor, one.key) for one in hand.of(LockAcquired)][-3:] == [("w", "k0"), ("v", "k0"), ("x", "k1")]
+
+
 def test_a_plain_operation_that_is_cancelled_after_its_turn_has_nothing_to_let_go() -> None:
     hand = Hand.siblings("ab", LIVE)
     first = entered(hand.hold("a", "k0"))
