@@ -148,6 +148,25 @@ def test_BAR_4_a_value_comes_back_as_it_was(name: str) -> None:
     assert type(back) is type(VALUES[name])
 
 
+class Summer(dt.tzinfo):
+    """A zone that is more than an offset."""
+
+    def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+        return dt.timedelta(hours=2)
+
+    def dst(self, _: dt.datetime | None) -> dt.timedelta:
+        return dt.timedelta(hours=1)
+
+    def tzname(self, _: dt.datetime | None) -> str:
+        return "CEST"
+
+
+def test_BAR_4_a_moment_comes_back_with_its_offset() -> None:
+    moment = dt.datetime(2026, 7, 1, 12, tzinfo=Summer())
+    back = made(moment)
+    assert (back, back.utcoffset()) == (moment, dt.timedelta(hours=2))
+
+
 def test_BAR_4_a_value_that_is_no_number_comes_back() -> None:
     assert str(made([float("nan"), decimal.Decimal("NaN")])) == str([float("nan"), decimal.Decimal("NaN")])
 

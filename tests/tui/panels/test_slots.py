@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,14 +12,16 @@ from support.random_streams import streams
 from support.streams import Stream
 
 
-def two_supersteps() -> list[AnyEvent]:
+def two_supersteps(*, kept: bool = False, resumed: bool = False, error: str = "") -> list[AnyEvent]:
     stream = Stream("a", "b")
+    if resumed:
+        stream.resume(3, {"k": 1})
     (inv,) = stream.begin()
     stream.start(inv)
     stream.send(inv, 1, "b")
     stream.send(inv, 2, "b")
     stream.end(inv)
-    stream.commit()
+    stream.commit(kept, error)
     for inv in stream.begin():
         stream.start(inv)
         stream.end(inv)
@@ -34,6 +37,15 @@ def test_entries_and_rules_are_one_slot_each_and_handlers_events_one_each() -> N
         ("entry", 3), *[("event", 1)] * 5, ("rule", 2),
         ("entry", 1),  # the run's end
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ["", "no space left"])
+def test_a_checkpoint_is_part_of_its_barrier_and_a_resumption_of_the_start(error: str) -> None:
+    slots = slots_of(two_supersteps(kept=True, resumed=True, error=error))
+    rules = [[event.kind for event in slot.events] for slot in slots if slot.kind == "rule"]
+    kept = ["checkpointed", "finding"] if error else ["checkpointed"]
+    assert rules[0] == ["run-started", "resumed"]
+    assert rules[1] == ["routed", "routed", "committed", *kept, "superstep-completed"]
 
 
 def test_zoomed_out_several_events_share_a_slot() -> None:

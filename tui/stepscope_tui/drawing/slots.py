@@ -12,10 +12,12 @@ from typing import Literal
 
 from stepscope.events import (
     AnyEvent,
+    Checkpointed,
     Committed,
     Delivered,
     Dropped,
     Found,
+    Resumed,
     Routed,
     RunEnded,
     RunStarted,
@@ -24,7 +26,7 @@ from stepscope.events import (
     SuperstepStarted,
 )
 
-_AT_BARRIER = (Routed, Dropped, Committed, SuperstepCompleted, SuperstepFailed)
+_AT_BARRIER = (Routed, Dropped, Committed, Checkpointed, SuperstepCompleted, SuperstepFailed)
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ def _kind(event: AnyEvent, last: Slot | None) -> Literal["entry", "rule", "event
         return "entry"
     if isinstance(event, RunEnded):
         return "rule" if event.scope else "entry"
-    if isinstance(event, (*_AT_BARRIER, RunStarted)):
+    if isinstance(event, (*_AT_BARRIER, RunStarted, Resumed)):
         return "rule"
     if isinstance(event, Found) and last is not None and last.kind == "rule" and last.scope == event.scope:
         return "rule"
