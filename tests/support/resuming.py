@@ -65,5 +65,8 @@ async def resumes_everywhere(make: Make, message: Any, *, same_events: bool, **o
         again, _ = await resumed(make(), storage, one.checkpoint_id)
         assert committed(again) == committed(whole), one
         if same_events:
-            assert tail(again.events, one.superstep) == tail(whole.events, one.superstep), one
+            expected, repeated = tail(whole.events, one.superstep), tail(again.events, one.superstep)
+            differs = [pair for pair in zip(expected, repeated, strict=False) if pair[0] != pair[1]]
+            assert not differs, differs[0]
+            assert len(expected) == len(repeated)
     return kept

@@ -41,7 +41,8 @@ class _Scope:
         self.numbers: dict[tuple[str, str], int] = {}
         self.arrived: list[str] = []
         self.outputs = self.all_outputs = 0
-        self.buffered: set[int] = set()
+        self.buffered: dict[tuple[int, str | None], str] = {}
+        """The sources of messages that waited in a fan-in, of this superstep or before, by message and target."""
         self.may_arrive: set[int] = {0}
         self.locks = Locks()
         self.kept = -1
@@ -118,7 +119,7 @@ class Rules:
         self.inv, self.message = event.invocations, event.messages
         scope.expected = sum(not one.edge for one in event.waiting)
         scope.may_arrive = {message for one in event.waiting for message in one.messages}
-        scope.buffered = {message for one in event.waiting if one.edge for message in one.messages}
+        scope.buffered = {(one.messages[0], one.target): one.sources[0] for one in event.waiting if one.edge}
         for one in event.waiting:
             assert len(one.messages) == len(one.sources)
             assert max(one.messages) <= event.messages
@@ -152,7 +153,7 @@ class Rules:
         self.hosts[event.inv] = scope.invs[event.inv] = _Inv(event)
         if len(scope.invs) == scope.deliveries:
             scope.phase = "running"
-            scope.may_arrive = set(scope.buffered)
+            scope.may_arrive = {message for message, _ in scope.buffered}
 
     def _running(self, scope: _Scope, event: Any) -> _Inv:
         assert scope.phase == "running", f"an operation while the superstep is {scope.phase}"
@@ -226,14 +227,18 @@ class Rules:
         if event.decision in ("delivered", "buffered"):
             scope.may_arrive.add(event.message)
         if event.decision == "buffered":
-            scope.buffered.add(event.message)
+            scope.buffered[event.message, event.target] = event.source
         scope.expected += event.decision == "delivered"
 
     def _dropped(self, scope: _Scope, event: ev.Dropped) -> None:
         self._to_barrier(scope)
-        assert scope.sent[event.message].executor == event.source
         assert event.reason
-        scope.decided.append(event.message)
+        if (event.message, event.target) in scope.buffered:  # of a group that was completed now, and that nobody takes
+            assert event.why == "no-handler"
+            assert scope.buffered.pop((event.message, event.target)) == event.source
+        else:
+            assert scope.sent[event.message].executor == event.source
+            scope.decided.append(event.message)
 
     def _committed(self, scope: _Scope, event: ev.Committed) -> None:
         self._to_barrier(scope)

@@ -47,6 +47,9 @@ class ThreadPort:
             self._driver.loop.call_soon_threadsafe(run)
         except RuntimeError:
             raise SuperstepOverError(f"executor {inv.executor!r}: the run is over; nothing was changed.") from None
+        error = waiter.exception()
+        if error is not None:
+            raise error  # here, and not in `result()`: where in there it would be raised is a matter of timing
         return waiter.result()
 
     def perform(self, inv: Invocation, op: Op) -> Any:

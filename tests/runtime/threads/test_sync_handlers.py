@@ -242,3 +242,18 @@ def test_a_thread_that_outlives_the_loop_is_told_the_run_is_over() -> None:
     asyncio.run(main())
     go.set()
     assert told.wait(20)
+
+
+@in_every_mode
+async def test_a_refused_operation_is_where_the_handler_asked(options: Options) -> None:
+    """Not somewhere in the library that waits for the answer, which is a matter of timing."""
+
+    def adds(message: Any, ctx: Any) -> None:
+        ctx.state.add("live", 1)
+
+    seen = await ruled(alone(ThreadNode("only", adds), state=KEYS), 0, **options)
+    (ended,) = seen.of(HandlerEnded)
+    assert ended.error is not None
+    assert ended.error.type == "StateUsageError"
+    assert (ended.error.file, ended.error.line) == (__file__, adds.__code__.co_firstlineno + 1)
+    assert "concurrent/futures" not in ended.error.traceback
