@@ -15,7 +15,6 @@ import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -222,11 +221,9 @@ def run_their_program(document: str, package: str) -> None:
 
 def test_agent_frameworks_program_does_what_the_guide_says() -> None:
     pytest.importorskip("agent_framework")
-    assert f"version {version('agent-framework-core')}" in (GUIDE / "moving-from-agent-framework.md").read_text()
     run_their_program("moving-from-agent-framework.md", "agent_framework")
 
 
 def test_langgraphs_program_does_what_the_guide_says() -> None:
     pytest.importorskip("langgraph.graph")
-    assert f"version {version('langgraph')}" in (GUIDE / "moving-from-langgraph.md").read_text()
     run_their_program("moving-from-langgraph.md", "langgraph.graph")
