@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from stepscope.conformance import CLAUSES, Observation, Ran, Unsupported, Vector, judge, observe, schema, vectors
+from stepscope.conformance import (
+    CLAUSES,
+    Observation,
+    Ran,
+    Unsupported,
+    Vector,
+    judge,
+    observe,
+    observed_schema,
+    schema,
+    vectors,
+)
 from stepscope.conformance.adapters.stepscope import make
 from stepscope.conformance.program import Program
 from stepscope.conformance.runner import missing_clauses, try_vector
@@ -46,6 +57,7 @@ def test_the_clauses_are_those_of_the_specification() -> None:
 
 def test_the_schema_is_that_of_the_model() -> None:
     assert json.loads((FOLDER / "schema.json").read_text()) == schema()
+    assert json.loads((FOLDER / "observed.schema.json").read_text()) == observed_schema()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -133,5 +145,6 @@ def test_an_engine_that_does_nothing_holds_nothing(vector: Vector, monkeypatch: 
 def test_what_an_engine_cannot_say_is_unsupported() -> None:
     (vector,) = (one for one in ALL if one.id == "bar-1-announce")
     assert try_vector(Engine(reason="it has no streams"), vector) == ("unsupported", "it has no streams")
+    assert judge(vector, []) == ("unsupported", "there is no observation of the run 'any order: a, b'")
     unsaid = [Observation(run=each.name) for run in vector.runs for each in run.each()]
     assert judge(vector, unsaid) == ("unsupported", "the engine does not say what `streamed` looks at")

@@ -7,8 +7,8 @@ behind them. `run_suite` runs them on an engine that has an adapter here; ``step
 from .adapter import ENGINES, Adapter, EngineMissing, adapter_for
 from .interpret import Operations, Unsupported
 from .judge import Verdict, judge
-from .observation import Observation, Ran, Report
-from .runner import ClauseResult, Conformance, VectorResult, observe, run_suite, try_vector
+from .observation import Observation, Observed, Ran, Report, observed_schema
+from .runner import ClauseResult, Conformance, VectorResult, judge_observed, observe, run_suite, try_vector
 from .stage import Stage
 from .vector import CLAUSES, Vector, schema, vectors
 
@@ -20,6 +20,7 @@ __all__ = [
     "Conformance",
     "EngineMissing",
     "Observation",
+    "Observed",
     "Operations",
     "Ran",
     "Report",
@@ -30,7 +31,9 @@ __all__ = [
     "Verdict",
     "adapter_for",
     "judge",
+    "judge_observed",
     "observe",
+    "observed_schema",
     "run_suite",
     "schema",
     "try_vector",

@@ -28,6 +28,9 @@ class Unseen(Exception):
 def judge(vector: Vector, observations: Sequence[Observation]) -> Verdict:
     """The verdict on one vector. `observations` has one for every run that its `runs` stand for."""
     unseen: list[str] = []
+    wanted = [each.name for run in vector.runs for each in run.each()]
+    if missing := [name for name in wanted if name not in {seen.run for seen in observations}]:
+        return Verdict("unsupported", f"there is no observation of the run {missing[0]!r}")
     for expect in vector.expect:
         chosen = [
             seen

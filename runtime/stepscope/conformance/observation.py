@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from .vector import Kind
 
@@ -70,10 +70,22 @@ class Ran(BaseModel):
     replayed: Literal["identical", "diverged"] | None = None
 
 
+class Observed(BaseModel):
+    """What an implementation saw of the whole suite, to be judged: one document, for any language.
+
+    `vectors` has, for each vector's id, an observation of every run that it stands for, or a sentence that says why it
+    cannot be expressed. What is not there counts as not run.
+    """
+
+    engine: str
+    version: str
+    vectors: dict[str, list[Observation] | str]
+
+
 class Observation(BaseModel):
     """All that is known of one run."""
 
-    run: str
+    run: str = Field(description='Name of the run; of `each_order_of`, "name: first, second, ...".')
     trace: list[Happening] = []
     ran: Ran = Ran()
 
@@ -82,3 +94,11 @@ class Observation(BaseModel):
         """The error that ended the run, and the reports."""
         error = self.ran.error
         return [*([] if error is None else [error.model_copy(update={"fatal": True})]), *self.ran.reports]
+
+
+Observed.model_rebuild()
+
+
+def observed_schema() -> dict[str, Any]:
+    """The JSON Schema of `Observed`, as published in ``observed.schema.json``."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Observed.model_json_schema()}

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from .adapter import Adapter, adapter_for
 from .interpret import Unsupported
 from .judge import Outcome, Verdict, judge
-from .observation import Observation, Ran, Report
+from .observation import Observation, Observed, Ran, Report
 from .stage import Stage
 from .vector import CLAUSES, Run, Vector, vectors
 
@@ -52,13 +52,34 @@ def run_suite(
 ) -> Conformance:
     """Run the suite on an engine. Not from within an event loop. Raises `EngineMissing`."""
     adapter, version = adapter_for(engine)
+    asked = [vector for vector in vectors() if chosen(vector)]
+    return _conformance(engine, version, asked, lambda vector: try_vector(adapter, vector), progress)
+
+
+def judge_observed(observed: Observed, chosen: Callable[[Vector], bool] = lambda vector: True) -> Conformance:
+    """What the suite says of an engine that ran the vectors itself."""
+
+    def verdict(vector: Vector) -> Verdict:
+        seen = observed.vectors.get(vector.id, "it was not run")
+        return Verdict("unsupported", seen) if isinstance(seen, str) else judge(vector, seen)
+
+    asked = [vector for vector in vectors() if chosen(vector)]
+    return _conformance(observed.engine, observed.version, asked, verdict)
+
+
+def _conformance(
+    engine: str,
+    version: str,
+    asked: Iterable[Vector],
+    decide: Callable[[Vector], Verdict],
+    progress: Callable[[Vector, Verdict], None] = lambda vector, verdict: None,
+) -> Conformance:
     results: dict[str, list[VectorResult]] = {}
-    for vector in vectors():
-        if chosen(vector):
-            verdict = try_vector(adapter, vector)
-            progress(vector, verdict)
-            made = VectorResult(id=vector.id, outcome=verdict.outcome, evidence=verdict.evidence)
-            results.setdefault(vector.clause, []).append(made)
+    for vector in asked:
+        verdict = decide(vector)
+        progress(vector, verdict)
+        made = VectorResult(id=vector.id, outcome=verdict.outcome, evidence=verdict.evidence)
+        results.setdefault(vector.clause, []).append(made)
     clauses = {clause: _clause(results[clause]) for clause in CLAUSES if clause in results}
     return Conformance(engine=engine, version=version, clauses=clauses)
 

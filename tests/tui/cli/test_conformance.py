@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stepscope.conformance import Conformance, EngineMissing, Vector, Verdict
+from stepscope.conformance import Conformance, EngineMissing, Observation, Observed, Vector, Verdict, observe, vectors
 from stepscope.conformance import adapter_for as real_adapter_for
 from stepscope_tui.cli import main
 from support.command import refused, stepscope
@@ -60,6 +60,33 @@ def test_a_clause_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 def test_an_engine_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert "'burr'" in refused(stepscope("conformance", "--engine", "burr", cwd=tmp_path))
+
+
+def test_observations_of_another_implementation_are_judged(tmp_path: Path) -> None:
+    vector, other = (one for one in vectors() if one.clause == "ORD-2")
+    observations = observe(real_adapter_for("stepscope")[0], vector)
+    seen: dict[str, list[Observation] | str] = {vector.id: observations, other.id: "there is one sender only"}
+    file = tmp_path / "observed.json"
+    file.write_text(Observed(engine="mine", version="1", vectors=seen).model_dump_json())
+    done = stepscope("conformance", "--judge", "observed.json", "--clause", "ORD-2", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["engine"], found["version"]) == (1, "mine", "1")
+    assert found["clauses"]["ORD-2"]["outcome"] == "unsupported"
+    assert found["clauses"]["ORD-2"]["vectors"] == [
+        {"id": vector.id, "outcome": "holds", "evidence": "as expected in 6 runs"},
+        {"id": other.id, "outcome": "unsupported", "evidence": "there is one sender only"},
+    ]
+    everything = stepscope("conformance", "--judge", "observed.json", cwd=tmp_path)
+    assert everything.returncode == 1
+    assert "it was not run" in everything.stdout
+
+
+def test_a_document_that_is_none_of_observations_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "wrong.json").write_text('{"engine": "mine", "version": "1", "vectors": {"ord-2-arrival": 7}}')
+    said = refused(stepscope("conformance", "--judge", "wrong.json", cwd=tmp_path))
+    assert "'wrong.json' is no document of observations" in said
+    assert "vectors.ord-2-arrival" in said
+    assert "'nowhere.json'" in refused(stepscope("conformance", "--judge", "nowhere.json", cwd=tmp_path))
 
 
 @pytest.mark.parametrize("engine", ["agent-framework", "langgraph"])
