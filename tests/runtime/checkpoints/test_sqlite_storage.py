@@ -428,11 +428,32 @@ WITHOUT_RIGHTS = """
 """
 
 
+def leave_inside_a_commit(store: Path, copy: Path) -> None:
+    """A copy of a store and its journal, as a process that was killed leaves them."""
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")  # what does not fit is written before the commit
+        connection.execute("BEGIN")
+        for n in range(100, 140):
+            connection.execute("INSERT INTO bodies VALUES (?, zeroblob(9000))", (n,))
+        copy.write_bytes(store.read_bytes())
+        Path(f"{copy}-journal").write_bytes(Path(f"{store}-journal").read_bytes())
+        connection.execute("ROLLBACK")
+
+
+async def test_what_a_killed_process_left_half_done_is_taken_back(tmp_path: Path) -> None:
+    (await filled(tmp_path / "cp.db")).close()
+    await asyncio.to_thread(leave_inside_a_commit, tmp_path / "cp.db", tmp_path / "left.db")
+    with SQLiteCheckpointStorage(tmp_path / "left.db") as storage:
+        assert len(await storage.list_checkpoints()) == 3
+    assert "left.db-journal" not in names(tmp_path)
+
+
 async def test_what_cannot_be_written_can_be_read(tmp_path: Path) -> None:
     folder = tmp_path / "share"
     folder.mkdir()
     for name in ("cp.db", "secret.db"):
         (await filled(folder / name)).close()
+    await asyncio.to_thread(leave_inside_a_commit, folder / "cp.db", folder / "left.db")
     (folder / "secret.db").chmod(0)
     for one in (tmp_path, *tmp_path.parents[:2]):
         one.chmod(one.stat().st_mode | 0o055)
@@ -443,11 +464,14 @@ async def test_what_cannot_be_written_can_be_read(tmp_path: Path) -> None:
             assert reader.stdout.readline() == "ready\n"
             assert tell(reader, f"list {folder / 'cp.db'}") == "3"
             assert "cannot be written" in tell(reader, f"save {folder / 'cp.db'}")
+            half_done = tell(reader, f"list {folder / 'left.db'}")
+            assert "cannot read" in half_done
+            assert "cannot be written; allow that" in half_done
             assert "cannot be opened here; look at the permissions" in tell(reader, f"list {folder / 'secret.db'}")
             assert "cannot be opened here; look at the permissions" in tell(reader, f"save {folder / 'new.db'}")
     finally:
         folder.chmod(0o755)
-    assert names(folder) == ["cp.db", "secret.db"]
+    assert names(folder) == ["cp.db", "left.db", "left.db-journal", "secret.db"]
 
 
 ON_A_FULL_DISK = """
