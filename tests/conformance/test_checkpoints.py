@@ -337,10 +337,12 @@ async def refusal(workflow: Workflow, storage: Any, checkpoint_id: str | None = 
 
 async def test_BAR_4_nothing_to_resume_from() -> None:
     empty = InMemoryCheckpointStorage()
-    assert "'chain'" in await refusal(three(), empty)
+    assert await refusal(three(), empty) == (
+        f"there is no checkpoint of workflow 'chain' in {empty!r}; run it with checkpoints= first."
+    )
     assert "'nothing'" in await refusal(three(), empty, "nothing")
     storage = await kept_by(alone(give))
-    assert "there is no checkpoint of workflow 'chain'" in await refusal(three(), storage)
+    assert f"workflow 'chain' in {storage!r}, which has some of 'workflow'; run" in await refusal(three(), storage)
     mine = (await storage.list_checkpoints())[0].checkpoint_id
     assert "of workflow 'workflow', not of 'chain'" in await refusal(three(), storage, mine)
 

@@ -71,6 +71,8 @@ class Keeper:
         self._encoded: bytes | None = None
         self._checked: dict[int, Value] = {}
         """Values known to be readable again, by identity; they are kept, so that no other gets their id."""
+        self._outputs = 0
+        """How many outputs are known to be, from the first on: there are only ever more."""
         self._last = ""
 
     async def keep(self, run_id: str) -> None:
@@ -155,7 +157,7 @@ class Keeper:
         checked: dict[int, Value] = {}
         for value, where in (
             *((value, f"state key {key!r}") for key, value in snapshot.state),
-            *((value, "an output") for value in snapshot.outputs),
+            *((value, "an output") for value in snapshot.outputs[self._outputs :]),
             *((one.payload, f"a message to {names[one.target]!r}") for one in snapshot.waiting),
             *((one.payload, f"a message of {names[one.source]!r}") for one in snapshot.buffered),
         ):
@@ -163,6 +165,7 @@ class Keeper:
                 self._readable(value, where)
             checked[id(value)] = value
         self._checked = checked
+        self._outputs = len(snapshot.outputs)
 
     def _readable(self, value: Value, where: str) -> None:
         undeclared = self._keeping.types.undeclared(value)

@@ -93,8 +93,10 @@ async def _loaded(plan: Plan, keeping: Keeping, checkpoint_id: str | None) -> Ch
         if checkpoint_id is None:
             latest = await storage.get_latest(workflow_name=plan.name)
             if latest is None:
+                others = sorted({one.workflow for one in await storage.list_checkpoints()})
+                has = f", which has some of {', '.join(map(repr, others))}" if others else ""
                 raise CheckpointError(
-                    f"there is no checkpoint of workflow {plan.name!r} to resume from; run it with checkpoints= first."
+                    f"there is no checkpoint of workflow {plan.name!r} in {storage!r}{has}; run it with checkpoints= first."
                 )
             checkpoint_id = latest.checkpoint_id
         info, body = await storage.load(checkpoint_id)
