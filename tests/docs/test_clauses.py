@@ -98,7 +98,9 @@ def test_a_clause_says_what_it_guarantees_what_not_and_why(clause: str) -> None:
     if STATUS[clause] == "in force":
         assert "not in this version" not in section.lower()
         assert "```python\n" in section
-        assert "wrong" in section.partition("```python\n")[2]
+        code = section.partition("```python\n")[2]
+        assert "wrong" in code
+        assert re.search(r"\bassert |\braises\(", code), "an example shows what comes of it"
     else:
         assert "in this version" in section.lower()
 
