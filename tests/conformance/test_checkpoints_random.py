@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stepscope import InMemoryCheckpointStorage
+from stepscope.checkpoints.fingerprint import difference, fingerprint
 from support import drawn_programs, random_runs, random_workflows
 from support.played_programs import workflow_of
 from support.programs import Program
@@ -88,6 +89,14 @@ def test_BAR_5_interrupted_at_every_barrier_in_turn(drawn: Drawn, seed: int) -> 
         assert not await storage.list_checkpoints(run_id=run_id)
 
     asyncio.run(chain())
+
+
+@quick
+@given(random_workflows.drawn_workflows(threads=True), random_workflows.drawn_workflows(threads=True))
+def test_BAR_4_a_checkpoint_fits_its_own_workflow_and_no_other(one: Drawn, other: Drawn) -> None:
+    prints = [fingerprint(drawn.workflow(Jitter(0)).graph) for drawn in (one, other)]
+    assert difference(prints[0], prints[0]) == ""
+    assert bool(difference(*prints)) == bool(difference(*prints[::-1])) == (prints[0] != prints[1])
 
 
 @pytest.mark.slow

@@ -26,11 +26,14 @@ _DIGEST = 32
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """How the run was made: the same in all its checkpoints. `options` are those of `RunOptions`, `seed` the one drawn."""
+    """How the run was made: the same in all its checkpoints.
+
+    `options` are those of `RunOptions`; `seed` is the one drawn, as text: it may be any whole number.
+    """
 
     graph: Fingerprint
     options: dict[str, Any]
-    seed: int
+    seed: str
     input: bytes
 
 

@@ -67,7 +67,9 @@ class Keeper:
         self._keeping = keeping
         self._kernel = kernel
         self._fails = options.on_checkpoint_error == "fail"
-        self._made = Made(graph=fingerprint(kernel.plan.info), options=options.stored(), seed=seed, input=payload.data)
+        self._made = Made(
+            graph=fingerprint(kernel.plan.info), options=options.stored(), seed=str(seed), input=payload.data
+        )
         self._encoded: bytes | None = None
         self._checked: dict[int, Value] = {}
         """Values known to be readable again, by identity; they are kept, so that no other gets their id."""

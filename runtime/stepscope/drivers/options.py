@@ -92,8 +92,8 @@ class RunOptions:
         return 0 if self.mode == "deterministic" else secrets.randbits(53)
 
     def stored(self) -> dict[str, Any]:
-        """What a checkpoint keeps of them (BAR-4)."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """What a checkpoint keeps of them, the seed aside (BAR-4)."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "seed"}
 
     @classmethod
     def restored(cls, stored: dict[str, Any], seed: int) -> RunOptions:

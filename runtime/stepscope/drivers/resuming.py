@@ -82,7 +82,7 @@ async def resumption(plan: Plan, keeping: Keeping, checkpoint_id: str | None) ->
             f"resume it with the workflow it was made by."
         )
     snapshot = checkpoint.restored(keeping.types)
-    options = RunOptions.restored(made.options, made.seed)
+    options = RunOptions.restored(made.options, int(made.seed))
     await _restore(checkpoint, keeping)
     return Resumption(info, snapshot, options, Value(made.input))
 

@@ -72,7 +72,7 @@ class Recorded:
         self.path = folder / "resumed.stepscope"
         self.storage = InMemoryCheckpointStorage()
         self.whole: WorkflowResult = asyncio.run(
-            workflow().run(7, checkpoints=self.storage, record=str(folder / "whole.stepscope"), **options)
+            workflow().run(7, checkpoints=self.storage, record=open_recorder(folder / "whole.stepscope"), **options)
         )
         kept: list[CheckpointInfo] = asyncio.run(self.storage.list_checkpoints())
         self.info = kept[superstep]
