@@ -5,9 +5,9 @@ behind them. `run_suite` runs them on an engine that has an adapter here; ``step
 """
 
 from .adapter import ENGINES, Adapter, EngineMissing, adapter_for
-from .interpret import Operations, Unsupported
 from .judge import Verdict, judge
 from .observation import Observation, Observed, Ran, Report, observed_schema
+from .operations import Operations, Unsupported
 from .runner import ClauseResult, Conformance, VectorResult, judge_observed, observe, run_suite, try_vector
 from .stage import Stage
 from .vector import CLAUSES, Vector, schema, vectors

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from .adapter import Adapter, adapter_for
-from .interpret import Unsupported
 from .judge import Outcome, Verdict, judge
 from .observation import Observation, Observed, Ran, Report
+from .operations import Unsupported
 from .stage import Stage
 from .vector import CLAUSES, Run, Vector, vectors
 

@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from .program import Part, Program
+from .program import Program
+from .steps import Part
 
 Kind: TypeAlias = Literal[
     "refused", "state-conflict", "state-usage", "dropped-message", "not-taken", "starved-fan-in", "deadlock",

@@ -12,41 +12,26 @@ from __future__ import annotations
 import logging
 import operator
 import warnings
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Annotated, Any, ClassVar, TypedDict
+from collections.abc import Iterable
+from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.channels import Topic
-from langgraph.config import get_store, get_stream_writer
-from langgraph.errors import GraphRecursionError, InvalidUpdateError, NodeTimeoutError
-from langgraph.func import task
 from langgraph.graph import START, StateGraph
 from langgraph.store.memory import InMemoryStore
-from langgraph.types import Command
 
 from .. import program as p
 from ..adapter import unless_stopped
-from ..interpret import Operations, ProgramError, Unsupported, handle, handle_blocking
+from ..interpret import handle, handle_blocking
 from ..observation import Ran, Report
+from ..operations import Unsupported
 from ..stage import Stage
-from ..vector import Kind, Run
+from ..steps import Add, Delete, Get, Set, Update
+from ..vector import Run
 from .langgraph_saver import Saver
+from .langgraph_turn import REDUCERS, SHARED, Turn, described, inbox, operations
 
-REDUCERS: dict[str, Callable[[Any, Any], Any]] = {
-    "sum": operator.add,
-    "max": max,
-    "concat": operator.add,
-    "last": lambda before, added: added,
-}
 TYPES: dict[str, Any] = {"sum": float, "max": float, "concat": list, "last": Any}
-KINDS: dict[type[BaseException], Kind] = {
-    ProgramError: "handler-failed",
-    GraphRecursionError: "non-convergence",
-    InvalidUpdateError: "state-conflict",
-    NodeTimeoutError: "timeout",
-}
-SHARED = ("live",)
-"""Where in the store live keys are."""
 MODES = ["tasks", "checkpoints", "custom"]
 
 
@@ -131,7 +116,7 @@ class _OneRun:
         """The program as a graph."""
         fields: dict[str, Any] = {"outputs": Annotated[list[Any], operator.add]}
         for node in self.program.executors:
-            fields[_inbox(node.id)] = Annotated[list[Any], Topic]
+            fields[inbox(node.id)] = Annotated[list[Any], Topic]
         for index in range(len(self.joins)):
             fields[f"group_{index}"] = Annotated[list[Any], operator.add]
             fields[f"taken_{index}"] = int
@@ -155,7 +140,7 @@ class _OneRun:
 
     def initial(self, message: Any) -> dict[str, Any]:
         """The input of the graph: the message, and the keys' initial values."""
-        given = {_inbox(self.program.executors[0].id): [message]}
+        given = {inbox(self.program.executors[0].id): [message]}
         for key in self.program.keys:
             if "initial" in key.model_fields_set:
                 if key.access == "live":
@@ -170,17 +155,17 @@ class _OneRun:
         if node.form == "sync":
 
             def blocking(state: Any, config: RunnableConfig) -> Any:
-                turn = _Turn(self, node, state, config)
+                turn = Turn(self, node, state, config)
                 for message in turn.messages:
-                    handle_blocking(self.stage, node, _BlockingOperations(turn), message)
+                    handle_blocking(self.stage, node, operations(turn, blocking=True), message)
                 return turn.command()
 
             return blocking
 
         async def act(state: Any, config: RunnableConfig) -> Any:
-            turn = _Turn(self, node, state, config)
+            turn = Turn(self, node, state, config)
             for message in turn.messages:
-                await handle(self.stage, node, _Operations(turn), message)
+                await handle(self.stage, node, operations(turn, blocking=False), message)
             return turn.command()
 
         return act
@@ -189,7 +174,7 @@ class _OneRun:
         """A graph as a node, called with an input of its own; its outputs are sent on."""
 
         async def call(state: Any, config: RunnableConfig) -> Any:
-            turn = _Turn(self, node, state, config)
+            turn = Turn(self, node, state, config)
             for message in turn.messages:
                 inner = _OneRun(program, self.stage, InMemoryStore(), [])
                 given = inner.initial(message)
@@ -218,7 +203,7 @@ class _OneRun:
         except OSError as raised:
             self.error = Report(kind="checkpoint-failed", text=f"{raised}")
         except Exception as raised:
-            self.error = _described(raised)
+            self.error = described(raised)
 
     async def ran(self, saver: Saver, config: dict[str, Any]) -> Ran:
         """What it came to: the committed state."""
@@ -226,7 +211,7 @@ class _OneRun:
         try:
             kept = await saver.aget_tuple(config)  # `aget_state` raises where the last superstep conflicted
         except Exception as raised:
-            self.error = self.error or _described(raised)
+            self.error = self.error or described(raised)
         values = {} if kept is None else kept.checkpoint["channel_values"]
         state = {name: values[name] for name in values if name in self.keys or name in _undeclared(self.program)}
         for item in self.store.search(SHARED, limit=1000):
@@ -253,17 +238,13 @@ class _OneRun:
             self.terminals.append((event["name"], "failed" if event.get("error") else "completed"))
 
 
-def _inbox(node: str) -> str:
-    return f"inbox_{node}"
-
-
 def _undeclared(program: p.Program) -> set[str]:
     """Keys that steps use and nobody declared: a graph has to know them all."""
     found: set[str] = set()
 
     def look(steps: Iterable[Any]) -> None:
         for step in steps:
-            if isinstance(step, p.Get | p.Set | p.Delete | p.Add | p.Update):
+            if isinstance(step, Get | Set | Delete | Add | Update):
                 found.add(step.key)
             for part in ("steps", "otherwise"):
                 look(getattr(step, part, ()))
@@ -273,136 +254,6 @@ def _undeclared(program: p.Program) -> set[str]:
     for node in program.executors:
         look(node.steps)
     return found
-
-
-def _described(error: BaseException) -> Report:
-    kind: Kind = next((kind for type_, kind in KINDS.items() if isinstance(error, type_)), "other")
-    return Report(kind=kind, text="\n".join([f"{error}", *getattr(error, "__notes__", ())]))
-
-
-class _Turn:
-    """One task of a node: what it got, and what it will return."""
-
-    def __init__(self, run: _OneRun, node: p.Node, state: Any, config: Any) -> None:
-        self.run = run
-        self.node = node
-        self.state = state
-        self.superstep: int = config["metadata"]["langgraph_step"]
-        self.update: dict[str, Any] = {}
-        self.goto: list[str] = []
-        self.messages = list(state.get(_inbox(node.id)) or [])
-        for index, edge in enumerate(run.joins):
-            if edge.target == node.id and any("join:" in one for one in config["metadata"]["langgraph_triggers"]):
-                taken = state.get(f"taken_{index}") or 0
-                members = (state.get(f"group_{index}") or [])[taken:]
-                self.update[f"taken_{index}"] = taken + len(members)
-                self.messages.append(members)
-
-    def send(self, value: Any, to: str | None) -> None:
-        """Into the inboxes of those that the edges lead to."""
-        reached = False
-        for edge in self.run.program.edges:
-            match edge:
-                case p.FanIn():
-                    if self.node.id in edge.sources and to in (None, edge.target):
-                        self._append(f"group_{self.run.joins.index(edge)}", value)
-                        reached = True
-                    continue
-                case p.Single():
-                    targets = [edge.target] if edge.when is None or edge.when(value) else []
-                    possible = [edge.target]
-                case p.FanOut():
-                    targets = possible = list(edge.targets)
-                case p.Switch():
-                    possible = [*(case.target for case in edge.cases), *([edge.default] if edge.default else [])]
-                    passed = [case.target for case in edge.cases if case.when(value)]
-                    targets = [*passed, *([edge.default] if edge.default else [])][:1]
-                case p.Selection():
-                    possible = list(edge.targets)
-                    targets = [one for one in edge.targets if one in value]
-            if edge.source != self.node.id:
-                continue
-            for target in possible if to is not None else targets:
-                if to in (None, target):
-                    self._append(_inbox(target), value)
-                    self.goto.append(target)
-                    reached = True
-        if to is not None and not reached:
-            if to in {node.id for node in self.run.program.executors}:
-                raise Unsupported("a node may go to any other, whatever the edges are")
-            self.goto.append(to)
-
-    def _append(self, channel: str, value: Any) -> None:
-        self.update.setdefault(channel, []).append(value)
-
-    def contribute(self, key: str, value: Any) -> None:
-        """One more contribution to a reducer key: a node returns what its own come to."""
-        reducer = REDUCERS[self.run.keys[key].reducer or "last"]
-        self.update[key] = reducer(self.update[key], value) if key in self.update else value
-
-    def command(self) -> Any:
-        """What the node returns."""
-        return Command(update=self.update, goto=list(dict.fromkeys(self.goto)))
-
-
-class _Operations(Operations):
-    def __init__(self, turn: _Turn) -> None:
-        self._turn = turn
-        self.superstep = turn.superstep
-
-    def _key(self, name: str) -> p.Key:
-        return self._turn.run.keys.get(name) or p.Key(name=name)
-
-    def send(self, value: Any, target: str | None) -> Any:
-        self._turn.send(value, target)
-
-    def output(self, value: Any) -> Any:
-        get_stream_writer()(value)
-        self._turn._append("outputs", value)
-
-    def get(self, key: str) -> Any:
-        declared = self._key(key)
-        if declared.access == "live":
-            found = get_store().get(SHARED, key)
-            return None if found is None else found.value["value"]
-        if declared.reducer is not None and key in self._turn.update:
-            if key not in self._turn.state:
-                return self._turn.update[key]
-            return REDUCERS[declared.reducer](self._turn.state[key], self._turn.update[key])
-        return self._turn.update[key] if key in self._turn.update else self._turn.state.get(key)
-
-    def set(self, key: str, value: Any) -> Any:
-        if self._key(key).access == "live":
-            get_store().put(SHARED, key, {"value": value})
-        else:
-            self._turn.update[key] = value
-
-    def delete(self, key: str) -> Any:
-        if self._key(key).access != "live":
-            raise Unsupported("a key of the state cannot be deleted")
-        get_store().delete(SHARED, key)
-
-    def add(self, key: str, value: Any) -> Any:
-        if self._key(key).reducer is None:
-            self._turn.update[key] = value
-        else:
-            self._turn.contribute(key, value)
-
-    def update(self, key: str, function: Callable[[Any], Any]) -> Any:
-        self.set(key, function(self.get(key)))
-
-    def hold(self, keys: list[str]) -> Any:
-        raise Unsupported("there are no locks")
-
-    def effect(self, function: Callable[[], Awaitable[Any]]) -> Any:
-        return task(function)()
-
-    def describe(self, error: BaseException) -> Report:
-        return _described(error)
-
-
-class _BlockingOperations(_Operations):
-    blocking: ClassVar[bool] = True
 
 
 class _Heard(logging.Handler):

@@ -9,8 +9,8 @@ from stepscope import CheckpointError, Workflow, WorkflowError, WorkflowResult
 from stepscope.analysis import check_events
 from stepscope.conformance import program as p
 from stepscope.conformance.adapter import unless_stopped
-from stepscope.conformance.interpret import Unsupported
 from stepscope.conformance.observation import Ran, Report
+from stepscope.conformance.operations import Unsupported
 from stepscope.conformance.stage import Stage
 from stepscope.conformance.vector import Run
 

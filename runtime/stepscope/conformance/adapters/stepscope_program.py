@@ -19,9 +19,11 @@ from stepscope import (
     last,
 )
 from stepscope.conformance import program as p
-from stepscope.conformance.interpret import Operations, handle, handle_blocking
+from stepscope.conformance.interpret import handle, handle_blocking
 from stepscope.conformance.observation import Report
+from stepscope.conformance.operations import Operations
 from stepscope.conformance.stage import Stage
+from stepscope.conformance.steps import When
 from stepscope.context import Hold
 
 from .stepscope_watch import described
@@ -65,7 +67,7 @@ def built(program: p.Program, stage: Stage) -> Workflow:
     return builder.build()
 
 
-def _test(when: p.When) -> Callable[[Any], bool]:
+def _test(when: When) -> Callable[[Any], bool]:
     return lambda message: when(message)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from stepscope import errors
-from stepscope.conformance.interpret import ProgramError
 from stepscope.conformance.observation import Report
+from stepscope.conformance.operations import ProgramError
 from stepscope.conformance.stage import Stage
 from stepscope.conformance.vector import Kind
 from stepscope.events import (
