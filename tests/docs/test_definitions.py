@@ -9,11 +9,12 @@ import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pydantic
 import pytest
 
+from stepscope.events import EdgeKind
 from stepscope.values import Value
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +83,8 @@ def test_the_table_has_every_tag() -> None:
 def test_what_the_table_calls_its_own_tree_is(value: Any) -> None:
     assert Value.of(value, "{}", "value").tree() == value
     assert tags(Value.of({"ä": 1, "$x": 2}, "{}", "value").tree()) == {"$dict"}
+
+
+def test_every_kind_of_edge_is_specified() -> None:
+    graph = (ROOT / "docs" / "semantics.md").read_text().partition("| edge group |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| ([a-z-]+) \|", graph, re.MULTILINE) == list(get_args(EdgeKind))
