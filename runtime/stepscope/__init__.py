@@ -16,6 +16,7 @@ from .errors import (
     DeadlockError,
     DroppedMessageError,
     HandlerTimeoutError,
+    ReplayDivergence,
     StarvedFanInError,
     StateConflictError,
     StateUsageError,
@@ -25,6 +26,7 @@ from .errors import (
     WorkflowError,
 )
 from .findings import Finding
+from .replay.report import ReplayReport
 from .statekey import StateKey, last
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "FunctionExecutor",
     "HandlerTimeoutError",
     "InMemoryCheckpointStorage",
+    "ReplayDivergence",
+    "ReplayReport",
     "SQLiteCheckpointStorage",
     "StarvedFanInError",
     "StateConflictError",

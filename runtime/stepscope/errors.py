@@ -80,6 +80,22 @@ class ConvergenceError(WorkflowError):
     executors: tuple[str, ...]
 
 
+class ReplayDivergence(WorkflowError):
+    """Replaying a recording came to something else than was recorded (DET-4).
+
+    `step` is the recorded event's number (`seq`), `expected` what it says and `actual` what happened instead, in words;
+    `cause` is the likely reason and the way out.
+    """
+
+    def __init__(self, step: int, expected: str, actual: str, cause: str) -> None:
+        """See the class."""
+        self.step = step
+        self.expected = expected
+        self.actual = actual
+        self.cause = cause
+        super().__init__(f"replay diverged at step {step}: expected {expected}; actually {actual}. {cause}")
+
+
 class StarvedFanInError(WorkflowError):
     """A fan-in holds messages it can never deliver, in a strict run (DLK-3)."""
 

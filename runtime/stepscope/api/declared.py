@@ -39,7 +39,7 @@ def declared_types(executors: Iterable[Executor], keys: Iterable[StateKey], give
 def check_types(workflow: str, given: Sequence[Any]) -> list[type]:
     """What the builder was given as `types=`. Raises `WorkflowError` for what is no type of data."""
     for one in given:
-        if not isinstance(one, type) or not _has_fields(one):
+        if not isinstance(one, type) or not has_fields(one):
             shown = name_of(one) if isinstance(one, type) else repr(one)
             raise WorkflowError(
                 f"workflow {workflow!r}: types= takes dataclasses, pydantic models, enums and named tuples, not {shown}."
@@ -47,7 +47,15 @@ def check_types(workflow: str, given: Sequence[Any]) -> list[type]:
     return list(given)
 
 
-def _has_fields(cls: type) -> bool:
+def classes_in(annotation: Any) -> list[type]:
+    """What an annotation declares."""
+    found: dict[type, None] = {}
+    _collect(annotation, {}, found)
+    return list(found)
+
+
+def has_fields(cls: type) -> bool:
+    """Whether values of it are data with named parts, or an enum's members."""
     return (
         dataclasses.is_dataclass(cls)
         or hasattr(cls, "__pydantic_fields__")
@@ -72,7 +80,7 @@ def _collect(annotation: Any, scope: Mapping[str, Any], found: dict[type, None])
             _collect(part, scope, found)
     if not isinstance(annotation, type) or annotation in found:
         return
-    if not _has_fields(annotation) and not is_typeddict(annotation):
+    if not has_fields(annotation) and not is_typeddict(annotation):
         if annotation.__module__ not in (
             "builtins",
             "typing",
@@ -112,7 +120,7 @@ def _types_in(value: Any) -> Iterator[type]:
     elif isinstance(value, (list, set, frozenset)) or type(value) is tuple:
         for item in value:
             yield from _types_in(item)
-    elif _has_fields(type(value)):
+    elif has_fields(type(value)):
         yield type(value)
         named = None if isinstance(value, enum.Enum) else fields_of(value)
         if named is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Unpack
 
@@ -14,12 +14,16 @@ from ..drivers.resuming import resumption
 from ..drivers.scope import run_child
 from ..drivers.session import Session, WorkflowResult
 from ..drivers.streaming import WorkflowEvent, stream_run
-from ..events import GraphInfo, HandlerInfo
+from ..events import AnyEvent, GraphInfo, HandlerInfo
 from ..kernel import Invocation, Plan
 from ..kernel.ops import Send
 from ..observe import Record, observers_for
+from ..replay.report import ReplayReport
+from ..replay.session import replay
+from ..replay.sources import Read, Sources
 from .declared import declared_types
 from .executor import Executor
+from .recorded import RecordedTypes
 
 
 class Workflow:
@@ -128,6 +132,32 @@ class Workflow:
         """
         keeping = None if checkpoints is None else self._keeping(checkpoints)
         return stream_run(self._plan, message, RunOptions.of(options), observers_for(record), keeping)
+
+    async def replay(
+        self,
+        events: Iterable[AnyEvent],
+        *,
+        recorded_source: Read | None = None,
+        current_source: Read | None = None,
+        stall_timeout: float = 60.0,
+        cancel_grace: float = 5.0,
+    ) -> ReplayReport:
+        """Run the handlers again under the schedule of a recorded run, and compare event by event (DET-4).
+
+        `events` are those of one run, in `seq` order, from its first on; a run that was cut off is replayed as far as it
+        goes. Effects call nothing and give their recorded results, `ctx.sleep` takes no time (DET-3); what did not go
+        through the context is done again. `recorded_source` and `current_source` give the text of a source file by its
+        name, as it was and as it is; with both, a divergence can tell whether the code has changed. A handler that awaits
+        something outside the runtime for `stall_timeout` seconds counts as a divergence; once there is one, what still
+        runs gets `cancel_grace` seconds to end.
+
+        Raises `WorkflowError` for events that cannot be replayed: of another engine, or without a value that is needed.
+        """
+        nothing: Read = lambda file: None  # noqa: E731
+        sources = Sources(recorded_source or nothing, current_source or nothing)
+        executors = [one for _, workflow in self._within() for one in workflow.executors]
+        types = RecordedTypes(self.name, self.declared_types, executors)
+        return await replay(self._plan, events, types, sources, stall_timeout=stall_timeout, cancel_grace=cancel_grace)
 
     def __repr__(self) -> str:
         """For messages."""

@@ -201,11 +201,13 @@ class Driver(ABC):
         return late
 
     def expire(self, inv: Invocation) -> None:
-        """Its timeout fires: from here its superstep fails, and it ends as failed whatever it does (PAR-4, BAR-3)."""
+        """Its timeout fires (PAR-4)."""
         seconds = self._timeout_of(inv)
-        if not inv.running or inv.cancelling or seconds is None:
-            return
-        waits = waiting_for(self, inv)
+        if inv.running and not inv.cancelling and seconds is not None:
+            self.time_out(inv, seconds, waiting_for(self, inv))
+
+    def time_out(self, inv: Invocation, seconds: float, waits: str) -> None:
+        """From here its superstep fails, and it ends as failed whatever it does (PAR-4, BAR-3)."""
         late = HandlerTimeoutError(
             f"executor {inv.executor!r}: the handler took longer than its timeout of {seconds:g} s; it was waiting for "
             f"{waits}."
@@ -307,12 +309,16 @@ class Driver(ABC):
         """Start an effect (DET-3)."""
         number = inv.kernel.apply(inv, BeginEffect(name, line))
         effect = Effect(inv, number, name, EffectFuture(loop=self.loop))
-        effect.task = self.loop.create_task(perform(function, args))
         self._effects.setdefault(inv, []).append(effect)
         effect.future.on_cancel = lambda: self._drop_effect(effect)
         self.asked(effect)
-        effect.task.add_done_callback(lambda _: self._effect_done(effect))
+        self.begin_effect(effect, function, args)
         return effect.future
+
+    def begin_effect(self, effect: Effect, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Let the work begin."""
+        effect.task = self.loop.create_task(perform(function, args))
+        effect.task.add_done_callback(lambda _: self._effect_done(effect))
 
     @abstractmethod
     def asked(self, effect: Effect) -> None:

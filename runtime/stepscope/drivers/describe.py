@@ -45,8 +45,12 @@ def _message(error: BaseException) -> str:
 
 def awaited_by(task: asyncio.Task[Any] | None) -> str:
     """What a suspended task awaits, and the line of the program's own outermost frame that does."""
+    return awaited_in(None if task is None else task.get_coro())
+
+
+def awaited_in(awaiting: Any) -> str:
+    """The same for a suspended coroutine."""
     frames = []
-    awaiting: Any = None if task is None else task.get_coro()
     while awaiting is not None:
         frame = getattr(awaiting, "cr_frame", None) or getattr(awaiting, "gi_frame", None)
         if frame is not None and not _is_ours(frame.f_code.co_filename):

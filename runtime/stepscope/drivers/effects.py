@@ -50,7 +50,7 @@ class Effect:
         self.number = number
         self.name = name
         self.future = future
-        self.task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Future[Any] | None = None
 
     @property
     def over(self) -> bool:

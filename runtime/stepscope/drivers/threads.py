@@ -6,14 +6,18 @@ import asyncio
 import concurrent.futures
 import datetime as dt
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import SuperstepOverError
 from ..kernel import Invocation
 from ..kernel.ops import Op, Release
+from .round import Answer
 
 if TYPE_CHECKING:
     from .base import Driver
+
+Question: TypeAlias = Callable[[Answer], None]
+"""Put on the loop's thread; it answers at once or later."""
 
 
 class ThreadPort:
@@ -25,7 +29,7 @@ class ThreadPort:
         self._driver = driver
         self.traced = driver.traced
 
-    def _ask(self, inv: Invocation, question: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+    def _ask(self, inv: Invocation, question: Question) -> Any:
         waiter: concurrent.futures.Future[Any] = concurrent.futures.Future()
 
         def answer(result: Any, error: BaseException | None) -> None:
@@ -65,7 +69,7 @@ class ThreadPort:
     def effect(self, inv: Invocation, name: str, line: int, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """An effect's result."""
 
-        def start(answer: Callable[[Any, BaseException | None], None]) -> None:
+        def start(answer: Answer) -> None:
             future = self._driver.effect(inv, name, line, function, args)
 
             def finish(_: Any) -> None:

@@ -1,0 +1,92 @@
+"""Whether two events say the same: everything but times, numbers of events, lines of source and the run's own name.
+
+Values that were left out of a recording (`{"$redacted": true}`, and the mark in texts) cannot be compared: they match
+anything, and are counted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from ..events import ErrorInfo, Event, HandlerInfo, RunStarted
+from ..values import Tree, Value
+
+LEFT_OUT = "‹redacted›"
+"""What stands in a text where something was left out of a recording."""
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
+_UNCOMPARED: dict[type, frozenset[str]] = {
+    RunStarted: frozenset({"run_id", "engine_version", "mode", "seed", "started_unix_ns", "options", "python"}),
+    HandlerInfo: frozenset({"file", "line"}),
+    ErrorInfo: frozenset({"traceback", "file", "line"}),
+}
+_NEVER = frozenset({"seq", "t", "line"})
+
+
+class Comparison:
+    """Compares, and counts what it could not compare."""
+
+    def __init__(self) -> None:
+        self.unknown = 0
+        """Values that the recording does not have."""
+
+    def same(self, recorded: Event, now: Event) -> bool:
+        """Whether `now` is what was recorded."""
+        return not self.differing(recorded, now)
+
+    def differing(self, recorded: Any, now: Any) -> list[str]:
+        """Names of the fields in which two structs differ; ``kind`` if they are of different types."""
+        if type(recorded) is not type(now):
+            return ["kind"]
+        skipped = _UNCOMPARED.get(type(recorded), frozenset()) | (
+            _NEVER if isinstance(recorded, Event) else frozenset()
+        )
+        return [
+            name
+            for name in recorded.__struct_fields__
+            if name not in skipped and not self._equal(getattr(recorded, name), getattr(now, name))
+        ]
+
+    def _equal(self, recorded: Any, now: Any) -> bool:
+        if isinstance(recorded, Value) and isinstance(now, Value):
+            return recorded == now or (
+                (b"$redacted" in recorded.data or LEFT_OUT.encode() in recorded.data)
+                and self._tree(recorded.tree(), now.tree())
+            )
+        if isinstance(recorded, str) and isinstance(now, str):
+            return recorded == now or self._text(recorded, now)
+        if isinstance(recorded, list) and isinstance(now, list):
+            return len(recorded) == len(now) and all(map(self._equal, recorded, now))
+        if isinstance(recorded, msgspec.Struct):
+            return not self.differing(recorded, now)
+        return type(recorded) is type(now) and recorded == now
+
+    def _text(self, recorded: str, now: str) -> bool:
+        if LEFT_OUT in recorded:
+            self.unknown += 1
+            pattern = ".*".join(map(re.escape, recorded.split(LEFT_OUT)))
+            return re.fullmatch(pattern, now, re.DOTALL) is not None
+        return _ADDRESS.sub("0x", recorded) == _ADDRESS.sub("0x", now)
+
+    def _tree(self, recorded: Tree, now: Tree) -> bool:
+        if recorded == {"$redacted": True}:
+            self.unknown += 1
+            return True
+        if isinstance(recorded, dict) and isinstance(now, dict):
+            return recorded.keys() == now.keys() and all(self._tree(recorded[key], now[key]) for key in recorded)
+        if isinstance(recorded, list) and isinstance(now, list):
+            return len(recorded) == len(now) and all(map(self._tree, recorded, now))
+        return bool(recorded == now)
+
+
+def left_out(value: Value | None) -> bool:
+    """Whether a recorded value, or a part of it, was left out of the recording."""
+    return value is not None and b"$redacted" in value.data and _redacted(value.tree())
+
+
+def _redacted(tree: Tree) -> bool:
+    if isinstance(tree, dict):
+        return tree == {"$redacted": True} or any(map(_redacted, tree.values()))
+    return isinstance(tree, list) and any(map(_redacted, tree))
