@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-import stepscope
 from support.clauses import SPECIFICATION, STATUS
 
 ROOT = Path(__file__).parents[2]
