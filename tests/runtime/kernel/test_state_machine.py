@@ -26,6 +26,8 @@ KEYS = [
 ]
 ABSENT = "absent"
 names = st.sampled_from(NAMES)
+readable = st.sampled_from(SNAPSHOT + REDUCER + LIVE)
+now_and_then = st.integers(0, 5).map((5).__eq__)
 lists = st.lists(st.integers(0, 9), max_size=3)
 
 
@@ -64,36 +66,50 @@ class StateMachine(RuleBasedStateMachine):
         else:
             self.pending[name][key] = new
 
-    @rule(name=names, key=st.sampled_from(SNAPSHOT + REDUCER + LIVE))
+    @rule(name=names, key=readable)
     def get(self, name: str, key: str) -> None:
+        self._look(name, key)
+
+    def _look(self, name: str, key: str) -> None:
         got = self.hand.get(name, key, ABSENT)
         assert got == self._seen(name, key)
         if got != ABSENT:
             got.append("changed by the reader")
 
-    @rule(name=names, key=st.sampled_from(SNAPSHOT + LIVE), new=lists)
-    def set(self, name: str, key: str, new: list[int]) -> None:
+    def _own(self, name: str, key: str, others: bool) -> str:
+        """Mostly each writes a snapshot key of its own: if all wrote all of them, hardly any superstep would commit."""
+        return key if others or key in LIVE else SNAPSHOT[NAMES.index(name)]
+
+    @rule(name=names, reader=names, key=st.sampled_from(SNAPSHOT + LIVE), others=now_and_then, new=lists)
+    def set(self, name: str, reader: str, key: str, others: bool, new: list[int]) -> None:
+        key = self._own(name, key, others)
         given = list(new)
         self.hand.set(name, key, given)
         given.append(99)
         self._write(name, key, new)
+        self._look(reader, key)
 
-    @rule(name=names, key=st.sampled_from(SNAPSHOT + LIVE))
-    def delete(self, name: str, key: str) -> None:
+    @rule(name=names, reader=names, key=st.sampled_from(SNAPSHOT + LIVE), others=now_and_then)
+    def delete(self, name: str, reader: str, key: str, others: bool) -> None:
+        key = self._own(name, key, others)
         self.hand.delete(name, key)
         self._write(name, key, ABSENT)
+        self._look(reader, key)
 
-    @rule(name=names, key=st.sampled_from(SNAPSHOT + LIVE), more=lists)
-    def update(self, name: str, key: str, more: list[int]) -> None:
+    @rule(name=names, reader=names, key=st.sampled_from(SNAPSHOT + LIVE), others=now_and_then, more=lists)
+    def update(self, name: str, reader: str, key: str, others: bool, more: list[int]) -> None:
+        key = self._own(name, key, others)
         before = self._seen(name, key)
         new = more if before == ABSENT else [*before, *more]
         assert self.hand.update(name, key, lambda old: [*(old or []), *more]) == new
         self._write(name, key, new)
+        self._look(reader, key)
 
-    @rule(name=names, key=st.sampled_from(REDUCER), more=lists)
-    def add(self, name: str, key: str, more: list[int]) -> None:
+    @rule(name=names, reader=names, key=st.sampled_from(REDUCER), more=lists)
+    def add(self, name: str, reader: str, key: str, more: list[int]) -> None:
         self.hand.add(name, key, more)
         self.given[key][name].append(more)
+        self._look(reader, key)
 
     @rule(name=names, key=st.sampled_from(REDUCER), verb=st.sampled_from(["set", "delete", "update", "hold"]))
     def refused(self, name: str, key: str, verb: str) -> None:
@@ -109,7 +125,7 @@ class StateMachine(RuleBasedStateMachine):
             self.hand.kernel.end(inbox[0], "completed")
             self.hand.kernel.start(inbox[1])
 
-    @rule(fails=st.booleans())
+    @rule(fails=now_and_then)
     def barrier(self, fails: bool) -> None:
         hand = self.hand
         senders = [name for name in NAMES if len(hand.invs[name]) == 1 or hand.invs[name][0].outcome is None]
