@@ -78,6 +78,24 @@ class Recorder:
             raise
 
 
+def write_run(path: Path, events: Sequence[AnyEvent]) -> None:
+    """Write a whole run that happened elsewhere into a prepared recording. No file that it names is read.
+
+    `events` begin with the run's `RunStarted`. Raises `RecordingError`.
+    """
+    started = events[0]
+    assert isinstance(started, RunStarted)
+    store = Store.attach(path)
+    try:
+        sink = BlockSink(store, started, foreign=True)
+    except BaseException:
+        store.detach()
+        raise
+    for event in events:
+        sink.append(event)
+    sink.close()
+
+
 _starts = pattern_of(codes_for([RunStarted.kind]))
 
 
@@ -99,8 +117,14 @@ class _Due:
 class BlockSink:
     """Writes one run."""
 
-    def __init__(self, store: Store, started: RunStarted, redactor: Redactor | None = None) -> None:
-        """Enter the run in the table of runs. Raises `RecordingError`."""
+    def __init__(
+        self, store: Store, started: RunStarted, redactor: Redactor | None = None, *, foreign: bool = False
+    ) -> None:
+        """Enter the run in the table of runs. A `foreign` run's handlers are in no file of this machine.
+
+        Raises `RecordingError`.
+        """
+        self._foreign = foreign
         self.durable = 0
         self._store = store
         self._redactor = redactor
@@ -225,6 +249,8 @@ class BlockSink:
 
     def _store_sources(self) -> None:
         """Keep the handlers' source files; with secrets only at the end, when it is known what they are."""
+        if self._foreign:
+            return
         for file, text in read_sources(sorted(self._files - self._files_kept)):
             kept = text if self._redactor is None else self._redactor.scrub(text)
             self._store.database.connection.execute(

@@ -48,8 +48,38 @@ def _clean_all(items: list[str]) -> list[str] | None:
     return [clean(one) for one in items] or None
 
 
+def _items(raw: Any) -> list[Any]:
+    """A list attribute; some receivers give it back as JSON text."""
+    return list(msgspec.json.decode(raw, type=list) if isinstance(raw, str) else raw)
+
+
 def _integer(raw: Any) -> int:
-    return int(raw)
+    number = int(raw)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError("more than 64 bits")
+    return number
+
+
+def _string(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise TypeError("not a text")
+    return raw
+
+
+def _one_of(allowed: tuple[Any, ...]) -> Callable[[Any], str]:
+    def read(raw: Any) -> str:
+        if raw not in allowed:
+            raise ValueError("not one of those there are")
+        return str(raw)
+
+    return read
+
+
+def _map(raw: Any) -> dict[str, Any]:
+    found = _unpack(data_of_text(raw))
+    if not isinstance(found, dict):
+        raise TypeError("not a map")
+    return found
 
 
 def _optional(write: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -67,8 +97,10 @@ def _codec(field: str, hint: Any) -> tuple[Callable[[Any], Any] | None, Callable
         if args[0] is int:
             write = str  # Python's integers have no bounds, an attribute's 64 bits
         return (None if write is None else _optional(write)), read, _nothing
-    if origin is Literal or hint is str:
-        return clean, str, str
+    if origin is Literal:
+        return clean, _one_of(args), str
+    if hint is str:
+        return clean, _string, str
     if hint is bool:
         return None, bool, bool
     if hint is int:
@@ -78,9 +110,9 @@ def _codec(field: str, hint: Any) -> tuple[Callable[[Any], Any] | None, Callable
     if hint is Value:
         return text_of, value_of, _nothing
     if hint == list[int]:
-        return (lambda items: items or None), (lambda raw: [int(one) for one in raw]), list
+        return (lambda items: items or None), (lambda raw: [int(one) for one in _items(raw)]), list
     if hint == list[str]:
-        return _clean_all, list, list
+        return _clean_all, _items, list
     if hint == list[Change]:
         return text_of_struct, (lambda raw: struct_of(raw, list[Change])), list
     if hint == list[Undelivered]:
@@ -88,7 +120,7 @@ def _codec(field: str, hint: Any) -> tuple[Callable[[Any], Any] | None, Callable
     if hint is GraphInfo:
         return text_of_struct, (lambda raw: struct_of(raw, GraphInfo)), _nothing
     if origin is dict:
-        return (lambda obj: text_of_data(_pack(obj))), (lambda raw: _unpack(data_of_text(raw))), dict
+        return (lambda obj: text_of_data(_pack(obj))), _map, dict
     raise TypeError(f"no attribute form for a field of type {hint!r}")
 
 
@@ -161,7 +193,7 @@ def read_fields(fields: tuple[Field, ...], attributes: Mapping[str, Any]) -> dic
         raw = attributes.get(one.attribute)
         try:
             found[one.field] = one.absent() if raw is None else one.read(raw)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, msgspec.DecodeError):
             raise WorkflowError(
                 f"the attribute {one.attribute!r} of a span holds {raw!r}, which is not its type."
             ) from None

@@ -34,6 +34,8 @@ def text_of_data(data: bytes) -> str:
 
 def data_of_text(text: str) -> bytes:
     """Stored bytes of a value from its text. Raises `WorkflowError` for text that is neither form."""
+    if not isinstance(text, str):  # a receiver, or somebody, has changed it
+        raise WorkflowError(f"an attribute does not hold a value, but {text!r:.40}; was it changed?")
     try:
         if text.startswith(VALUE_AS_MSGPACK):
             data = base64.b64decode(text[len(VALUE_AS_MSGPACK) :], validate=True)

@@ -46,11 +46,22 @@ def parse_source(text: str) -> Source:
 
 
 @contextmanager
+def recorded(source: Source) -> Iterator[Path]:
+    """The recording's file; one made for the while if the source is a file of spans. Raises `RecordingError`."""
+    from tempfile import TemporaryDirectory
+
+    from stepscope_tracing.incoming import as_recording
+
+    with TemporaryDirectory(prefix="stepscope-") as folder:
+        yield as_recording(Path(source.path), Path(folder))
+
+
+@contextmanager
 def recording_of(source: Source) -> Iterator[Recording]:
-    """The opened recording. Raises `RecordingError`."""
+    """The opened recording; see `recorded`. Raises `RecordingError`."""
     from stepscope_tracing import Recording
 
-    with Recording.open(source.path) as recording:
+    with recorded(source) as path, Recording.open(path) as recording:
         yield recording
 
 

@@ -103,6 +103,14 @@ class RunReport(_Shape):
     errors: list[RunError]
 
 
+class Exported(_Shape):
+    """``stepscope export --to otlp``. Trace ids are 32 hexadecimal digits; `bytes` are those of the accepted requests."""
+
+    trace_ids: list[str]
+    spans: int
+    bytes: int
+
+
 class VectorShape(_Shape):
     """What one vector of a clause said."""
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from .problems import Problem
-from .recordings import Source
+from .recordings import Source, recorded
 
 
 def on_a_terminal() -> bool:
@@ -36,6 +36,7 @@ def show(source: Source, *, ascii_only: bool = False, keymap: str = "default") -
         )
     from ..app import DebuggerApp
 
-    app = DebuggerApp(source.path, source.seq, source.run_id, ascii=ascii_only or draws_ascii(), keymap=keymap)
-    app.run()
+    with recorded(source) as path:
+        app = DebuggerApp(str(path), source.seq, source.run_id, ascii=ascii_only or draws_ascii(), keymap=keymap)
+        app.run()
     return app.return_code or 0

@@ -37,7 +37,7 @@ def command(source: str, as_json: bool) -> int:
         if as_json:
             _json(recording, ids)
         else:
-            _text(recording, ids)
+            _text(source_.path, recording, ids)
     return 0
 
 
@@ -55,12 +55,12 @@ def _json(recording: Recording, ids: list[str]) -> None:
     Info(schema_=SCHEMA, runs=runs).write()
 
 
-def _text(recording: Recording, ids: list[str]) -> None:
+def _text(source: str, recording: Recording, ids: list[str]) -> None:
     from ..out import Out, Part, count
     from ..recordings import when
 
     out = Out()
-    out.line((str(recording.path), "bold"), f"  {count(len(ids), 'run')}")
+    out.line((source, "bold"), f"  {count(len(ids), 'run')}")
     for run in map(recording.run, ids):
         info, counts = run.info, run.counts()
         seed = "" if info.seed is None else f", seed {info.seed}"
