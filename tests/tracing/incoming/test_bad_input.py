@@ -25,6 +25,13 @@ SPANS = list(spans_of_events(long_stream(40)))
 GOOD = {form: make(SPANS) for form, make in FORMS.items()}
 
 
+def one_sentence(error: RecordingError) -> str:
+    """What it says, which is one line that people can read."""
+    assert "\n" not in str(error)
+    assert len(str(error)) < 1000
+    return str(error)
+
+
 def opened(data: bytes, folder: Path) -> str:
     """What became of a file: "not spans", "runs", or the sentence it was refused with."""
     file = folder / "spans"
@@ -38,9 +45,7 @@ def opened(data: bytes, folder: Path) -> str:
                 recording.run(info.run_id).digest()
             return "runs"
     except RecordingError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 1000
-        return str(error)
+        return one_sentence(error)
 
 
 def test_what_is_no_file_of_spans_is_left_to_others(tmp_path: Path) -> None:
@@ -149,10 +154,10 @@ def test_changed_bytes(make: Callable[[Sequence[ReadableSpan]], bytes], count: i
         bad = mutated(data, draw)
         if number % 50 == 0:
             opened(bad, tmp_path)
-            (tmp_path / "trace.stepscope").unlink(missing_ok=True)
+            (tmp_path / "spans.stepscope").unlink(missing_ok=True)
         elif form := format_of(bad[:4096]):
             try:
                 runs_in(bad, form, "changed")
             except RecordingError as error:
-                assert "\n" not in str(error)
+                one_sentence(error)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 500 * 1024

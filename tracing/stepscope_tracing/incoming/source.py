@@ -1,12 +1,14 @@
-"""Which format a file of spans has, and the recording that is made of it."""
+"""Which format a file of spans has, and the recording that is made of it.
+
+Whether a file is one is asked of every file that is opened: what reads spans is imported only for those that are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from stepscope.errors import WorkflowError
 from stepscope.events import AnyEvent
@@ -14,15 +16,9 @@ from stepscope.events import AnyEvent
 from .. import database as db
 from ..errors import RecordingError
 from ..recorder import write_run
-from . import jaeger_json, otlp_json, otlp_protobuf
-from .runs import runs_of
-from .span import MAX_BYTES, Span, unreadable
+from .span import MAX_BYTES, unreadable
 
-_READERS: dict[str, Callable[[bytes], Iterator[Span]]] = {
-    "OTLP as JSON": otlp_json.spans_of,
-    "Jaeger's JSON": jaeger_json.spans_of,
-    "OTLP as protobuf": otlp_protobuf.spans_of,
-}
+_READERS = {"OTLP as JSON": "otlp_json", "Jaeger's JSON": "jaeger_json", "OTLP as protobuf": "otlp_protobuf"}
 _START = 4096
 _RESOURCE_SPANS = b"\x0a"
 """What an export request begins with: its first field, which is a message."""
@@ -55,7 +51,7 @@ def as_recording(path: Path, folder: Path) -> Path:
     except OSError as error:
         raise RecordingError(f"{name!r} cannot be read: {error.strerror}.") from None
     runs = runs_in(data, form, name)
-    made = folder / "trace.stepscope"
+    made = folder / f"{path.stem}.stepscope"
     db.prepare(made)
     for events in runs:
         write_run(made, events)
@@ -64,8 +60,13 @@ def as_recording(path: Path, folder: Path) -> Path:
 
 def runs_in(data: bytes, form: str, name: str) -> list[list[AnyEvent]]:
     """The events of each run in the bytes of a file; `form` is from `format_of`. Raises `RecordingError`."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    from .runs import runs_of
+
+    reader = import_module(f"{__package__}.{_READERS[form]}")
     try:
-        return runs_of(_READERS[form](data), name)
+        return runs_of(reader.spans_of(data), name)
     except (msgspec.MsgspecError, DecodeError, ValueError, TypeError, RecursionError) as error:
         raise unreadable(name, form, error) from None
     except RecordingError:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from stepscope_tracing import Run
     from stepscope_tracing.otlp import Delivery
 
 
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
 @click.argument("source", type=click.Path())
 @click.option("--to", "form", type=click.Choice(["otlp", "otlp-json"]), required=True, help="Receiver, or file.")
 @click.option("--out", metavar="URL|FILE", help="Default: http://127.0.0.1:4318, or standard output.")
-def command(source: str, form: str, out: str | None) -> int:
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    default=10.0,
+    metavar="S",
+    help="Seconds to try a receiver that takes nothing.",
+)
+def command(source: str, form: str, out: str | None, patience: float) -> int:
     """Make a recording's runs into OpenTelemetry spans.
 
     The same recording always gives the same spans, ids included: sending it again after a failure makes no doubles where
@@ -45,25 +53,25 @@ def command(source: str, form: str, out: str | None) -> int:
     with recording_of(parsed) as recording:
         runs = [recording.run(run_id) for run_id in chosen_runs(recording, parsed)]
         spans = _spans(runs)
-        return _send(spans, out or "http://127.0.0.1:4318") if form == "otlp" else _write(spans, out)
+        if form == "otlp":
+            return _send(spans, out or "http://127.0.0.1:4318", patience)
+        return _write(spans, out)
 
 
-def _spans(runs: list[object]) -> Iterator[ReadableSpan]:
-    from stepscope_tracing.run import Run
+def _spans(runs: list[Run]) -> Iterator[ReadableSpan]:
     from stepscope_tracing.spans import spans_of_events
 
     for run in runs:
-        assert isinstance(run, Run)
         yield from spans_of_events(run.iter_events())
 
 
-def _send(spans: Iterator[ReadableSpan], url: str) -> int:
+def _send(spans: Iterator[ReadableSpan], url: str, patience_s: float) -> int:
     from stepscope_tracing.otlp import export_spans
 
     from ..problems import Problem
     from ..shapes import Exported
 
-    delivery = export_spans(url, spans, progress=_progress if sys.stderr.isatty() else None)
+    delivery = export_spans(url, spans, patience_s=patience_s, progress=_progress if sys.stderr.isatty() else None)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     if not delivery.complete:
