@@ -81,4 +81,6 @@ def _trace(expect: Expect, trace: list[Happening]) -> list[Happening]:
 
 def _notes(expect: Expect, trace: list[Happening]) -> list[Happening]:
     who, _, label = (expect.of or "").rpartition(".")
+    if expect.distinct:
+        return [*trace, *(one for one in trace if one.what == "note" and one.label == label and who in ("", one.who))]
     return [*trace, Happening(what="note", who=who or OTHER, label=label, value=OTHER)]

@@ -132,6 +132,8 @@ def _true(expect: Expect, value: Any) -> bool:
             return all(one in value for one in expect.contains or ())
         case "lacks":
             return not any(one in value for one in expect.lacks or ())
+        case "distinct":
+            return len(_distinct(value)) == len(value)
         case "before":
             first, second = expect.before or ("", "")
             if first not in value or second not in value:

@@ -130,6 +130,10 @@ class Stage:
             return None
         return self._wait(name, inv)
 
+    async def store(self) -> None:
+        """A slow storage is asked to keep a checkpoint: it waits at the gate ``storage``."""
+        await self._wait("storage", Invocation("storage"))
+
     async def _wait(self, name: str, inv: Invocation) -> None:
         loop = asyncio.get_running_loop()
         opened = asyncio.Event()

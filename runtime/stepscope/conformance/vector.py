@@ -70,7 +70,7 @@ class Run(Part):
 
     When the schedule is through, all gates are open. `jitter` lets everybody wait at gates for a few milliseconds,
     drawn from this seed, instead of on a schedule. `checkpoints` keeps them ("kept"), or tries to where nothing can
-    be written ("unwritable"). `resume`: when the run has failed or was stopped, a new one goes on from its latest
+    be written ("unwritable"), or keeps each once the schedule releases the gate ``storage`` ("slow"). `resume`: when the run has failed or was stopped, a new one goes on from its latest
     checkpoint, or from that of barrier `resume_from`; outputs, state and supersteps are then those of the whole run.
     `tamper` meddles with the stored checkpoint in between: a changed byte ("damage"), or data that would note
     ``checkpoint.executed`` if loading it called what it names, as pickle does ("hostile"). `replay`: the run is recorded, and
@@ -89,7 +89,7 @@ class Run(Part):
     stall_timeout: float | None = None
     on_stall: Literal["report", "pass", "fail"] = "report"
     cancel_grace: float | None = None
-    checkpoints: Literal["none", "kept", "unwritable"] = "none"
+    checkpoints: Literal["none", "kept", "unwritable", "slow"] = "none"
     on_checkpoint_error: Literal["fail", "continue"] = "fail"
     resume: bool = False
     resume_from: int | None = None
@@ -120,7 +120,18 @@ View: TypeAlias = Literal[
 ]  # fmt: skip
 
 
-PREDICATES = ("equals", "one_of", "at_most", "contains", "lacks", "before", "same", "reported", "not_reported")
+PREDICATES = (
+    "equals",
+    "one_of",
+    "at_most",
+    "contains",
+    "lacks",
+    "before",
+    "same",
+    "distinct",
+    "reported",
+    "not_reported",
+)
 
 
 class Reported(Part):
@@ -156,8 +167,8 @@ class Expect(Part):
     | provisional | | the lines of `streamed` that were marked as not yet final |
 
     Exactly one of the predicates is given. `equals`, `one_of`, `at_most`, `contains` (each of these elements),
-    `lacks` (none of them), `before` (all of the first come before any of the second, and both come), `reported` and
-    `not_reported` must be true in each run; `same` means that all runs show the same.
+    `lacks` (none of them), `before` (all of the first come before any of the second, and both come), `distinct` (no
+    element comes twice), `reported` and `not_reported` must be true in each run; `same` means that all runs show the same.
     """
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in PREDICATES]})
@@ -173,6 +184,7 @@ class Expect(Part):
     lacks: list[Any] | None = None
     before: tuple[str, str] | None = None
     same: bool = False
+    distinct: bool = False
     reported: Reported | None = None
     not_reported: Reported | None = None
 

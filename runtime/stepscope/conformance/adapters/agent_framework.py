@@ -73,7 +73,7 @@ class AgentFrameworkAdapter:
                 return one.ran()
             storage = None
             if how.checkpoints != "none":
-                storage = Storage(Path(kept.name), stage, fails=how.checkpoints == "unwritable")
+                storage = Storage(Path(kept.name), stage, how.checkpoints)
             running = workflow.run(message, stream=True, checkpoint_storage=storage)
             await unless_stopped(how, one.watch(running, how))
             if storage is not None and (how.resume_from is not None or (how.resume and not one.completed)):

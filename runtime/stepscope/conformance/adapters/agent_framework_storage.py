@@ -15,17 +15,19 @@ from ..tampering import Bomb, damaged
 
 
 class Storage(FileCheckpointStorage):  # type: ignore[misc, unused-ignore]
-    """In files; `fails` stands for a full disk."""
+    """In files; "unwritable" stands for a full disk."""
 
-    def __init__(self, folder: Path, stage: Stage, *, fails: bool) -> None:
-        """`folder` is for this run alone."""
+    def __init__(self, folder: Path, stage: Stage, how: str) -> None:
+        """`folder` is for this run alone; `how` is `Run.checkpoints`."""
         super().__init__(folder)
         self._stage = stage
-        self._fails = fails
+        self._how = how
 
     async def save(self, checkpoint: WorkflowCheckpoint) -> str:
         """Keep one, and say so."""
-        if self._fails:
+        if self._how == "slow":
+            await self._stage.store()
+        if self._how == "unwritable":
             raise OSError(28, "No space left on device")
         kept: str = await super().save(checkpoint)
         self._stage.say("checkpoint", str(checkpoint.iteration_count))

@@ -46,7 +46,7 @@ class LangGraphAdapter:
     async def run(self, program: p.Program, message: Any, how: Run, stage: Stage) -> Ran:
         """See `Adapter`."""
         _refuse(how)
-        saver = Saver(stage, fails=how.checkpoints == "unwritable")
+        saver = Saver(stage, how.checkpoints)
         one = _OneRun(program, stage, InMemoryStore(), [])
         heard = _Heard(stage)
         logger = logging.getLogger("langgraph")

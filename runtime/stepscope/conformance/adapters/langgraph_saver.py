@@ -15,17 +15,19 @@ CALL_WITH_ONE = 0
 
 
 class Saver(InMemorySaver):  # type: ignore[misc, unused-ignore]
-    """`fails` stands for a full disk."""
+    """In memory; "unwritable" stands for a full disk."""
 
-    def __init__(self, stage: Stage, *, fails: bool) -> None:
-        """Empty."""
+    def __init__(self, stage: Stage, how: str) -> None:
+        """Empty; `how` is `Run.checkpoints`."""
         super().__init__()
         self._stage = stage
-        self._fails = fails
+        self._how = how
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Keep one, and say so."""
-        if self._fails:
+        if self._how == "slow" and metadata["step"] >= 0:
+            await self._stage.store()
+        if self._how == "unwritable":
             raise OSError(28, "No space left on device")
         kept = await super().aput(config, checkpoint, metadata, new_versions)
         if metadata["step"] >= 0:

@@ -47,7 +47,7 @@ class StepscopeAdapter:
         workflow = _workflow(program, stage, ran)
         if workflow is None:
             return ran
-        storage = None if how.checkpoints == "none" else Storage(stage, fails=how.checkpoints == "unwritable")
+        storage = None if how.checkpoints == "none" else Storage(stage, how.checkpoints)
         watcher = Watcher(stage)
         await unless_stopped(how, _told(ran, watcher, _first(workflow, message, how, stage, watcher, storage)))
         if storage is not None and (how.resume_from is not None or (how.resume and ran.outputs is None)):

@@ -11,17 +11,19 @@ from stepscope.conformance.tampering import Bomb, damaged
 
 
 class Storage(InMemoryCheckpointStorage):
-    """In memory; `fails` stands for a full disk."""
+    """In memory; "unwritable" stands for a full disk."""
 
-    def __init__(self, stage: Stage, *, fails: bool) -> None:
-        """Empty."""
+    def __init__(self, stage: Stage, how: str) -> None:
+        """Empty; `how` is `Run.checkpoints`."""
         super().__init__()
         self._stage = stage
-        self._fails = fails
+        self._how = how
 
     async def save(self, info: CheckpointInfo, body: bytes) -> None:
         """Keep one, and say so."""
-        if self._fails:
+        if self._how == "slow":
+            await self._stage.store()
+        if self._how == "unwritable":
             raise OSError(28, "No space left on device")
         await super().save(info, body)
         self._stage.say("checkpoint", str(info.superstep))
