@@ -156,8 +156,6 @@ class StoreFile:
         )
         connection.text_factory = _text
         try:
-            connection.execute("PRAGMA trusted_schema = OFF")
-            connection.execute("PRAGMA cell_size_check = ON")
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             connection.execute("PRAGMA fullfsync = ON")  # macOS: a sync that reaches the disk
         except BaseException:

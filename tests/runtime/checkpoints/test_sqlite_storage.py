@@ -7,6 +7,7 @@ import gc
 import os
 import sqlite3
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import closing
@@ -183,9 +184,7 @@ async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 async def test_a_lost_row_is_missed_and_the_way_out_is_named(tmp_path: Path) -> None:
     await asyncio.to_thread(with_a_row_too_few, tmp_path / "cp.db")
     with SQLiteCheckpointStorage(tmp_path / "cp.db") as storage:
-        with pytest.raises(
-            CheckpointError, match=r"holds 2 checkpoints of the 3 .* 'r-2' of workflow 'w'.*checkpoint_id="
-        ):
+        with pytest.raises(CheckpointError, match=r"missing from it.* 'r-2' of workflow 'w'.*checkpoint_id="):
             await storage.get_latest(workflow_name="w")
         assert (await storage.load("r-2"))[0].superstep == 2
         with pytest.raises(CheckpointError, match="damaged"):
@@ -216,6 +215,50 @@ async def test_a_changed_field_is_noticed(tmp_path: Path, sql: str) -> None:
             await storage.load("r-2")
         assert "'r-1'" in str(refused.value), "the newest that is whole"
         assert (await storage.load("r-1"))[1] == b"1" * 50
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE store SET newest = 0", "UPDATE store SET newest = 9", "UPDATE store SET guards = zeroblob(32)"]
+)
+async def test_a_changed_table_of_contents_is_noticed(tmp_path: Path, sql: str) -> None:
+    path = tmp_path / "cp.db"
+    (await filled(path)).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(sql)
+    with SQLiteCheckpointStorage(path) as storage:
+        for use in (storage.list_checkpoints(), storage.save(info("x"), b""), storage.delete("r-0")):
+            with pytest.raises(CheckpointError, match="damaged: its table of contents"):
+                await use
+        assert (await storage.load("r-2"))[1] == b"2" * 50
+
+
+async def test_an_index_that_has_changed_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "cp.db"
+    (await filled(path)).close()
+    pages = [path.read_bytes()[at : at + 4096] for at in range(0, path.stat().st_size, 4096)]
+    index = next(number for number, page in enumerate(pages) if page[0] == 0x0A)
+    assert pages[index].count(b"r-1") == 1
+    pages[index] = pages[index].replace(b"r-1", b"r-7")
+    path.write_bytes(b"".join(pages))
+    with SQLiteCheckpointStorage(path) as storage:
+        with pytest.raises(CheckpointError, match="damaged: what it tells of the checkpoint at position 2"):
+            await storage.load("r-7")
+        with pytest.raises(CheckpointError, match="index has lost checkpoint 'r-1'"):
+            await storage.load("r-1")
+        with pytest.raises(CheckpointError, match="there is no checkpoint 'r-8'"):
+            await storage.load("r-8")
+
+
+async def test_closing_waits_for_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "cp.db"
+    storage = SQLiteCheckpointStorage(path, busy_timeout=60)
+    await storage.save(info(), b"")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        before = time.monotonic()
+        storage.close()
+        assert time.monotonic() - before < 30
+        other.execute("ROLLBACK")
 
 
 async def test_what_a_damaged_file_says_does_not_reach_a_terminal_as_it_is(tmp_path: Path) -> None:
