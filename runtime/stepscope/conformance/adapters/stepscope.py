@@ -1,4 +1,4 @@
-"""Our own runtime behind the vectors: runs, resumes and watches."""
+"""Our own runtime behind the vectors: runs, resumes, replays and watches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from stepscope.analysis import check_events
 from stepscope.conformance import program as p
 from stepscope.conformance.adapter import unless_stopped
 from stepscope.conformance.observation import Ran, Report
-from stepscope.conformance.operations import Unsupported
 from stepscope.conformance.stage import Stage
 from stepscope.conformance.vector import Run
 
@@ -41,8 +40,6 @@ class StepscopeAdapter:
 
     async def run(self, program: p.Program, message: Any, how: Run, stage: Stage) -> Ran:
         """See `Adapter`."""
-        if how.replay:
-            raise Unsupported("this version has no replay")
         ran = Ran()
         workflow = _workflow(program, stage, ran)
         if workflow is None:
@@ -52,6 +49,8 @@ class StepscopeAdapter:
         await unless_stopped(how, _told(ran, watcher, _first(workflow, message, how, stage, watcher, storage)))
         if storage is not None and (how.resume_from is not None or (how.resume and ran.outputs is None)):
             await _resume(program, how, stage, ran, watcher, storage)
+        if how.replay:
+            await _replay(program, how, stage, ran, watcher)
         if ran.outputs is None:
             ran.outputs, ran.state, ran.supersteps = watcher.outputs, watcher.state, watcher.supersteps
         ran.terminals = watcher.terminals
@@ -101,6 +100,18 @@ async def _resume(program: p.Program, how: Run, stage: Stage, ran: Ran, watcher:
     checkpoint_id = await storage.id_of(how.resume_from)
     await storage.tamper(how.tamper)
     await _told(ran, watcher, workflow.resume(storage, checkpoint_id, record=watcher), reading=True)
+
+
+async def _replay(program: p.Program, how: Run, stage: Stage, ran: Ran, watcher: Watcher) -> None:
+    """A workflow built anew is run again under the schedule that was recorded."""
+    recorded = list(watcher.events)
+    workflow = _workflow(how.changed or program, stage, ran)
+    if workflow is None:
+        return
+    report = await workflow.replay(recorded)
+    ran.replayed = report.outcome
+    if report.divergence is not None:
+        ran.reports.append(Report(kind="diverged", text=str(report.divergence)))
 
 
 async def _told(ran: Ran, watcher: Watcher, running: Any, *, reading: bool = False) -> None:
