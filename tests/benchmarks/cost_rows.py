@@ -152,6 +152,23 @@ def refuses(_: Any) -> bool:
     return False
 
 
+def replayed() -> Run:
+    """The events of n supersteps with one delivery, with the handlers run again under their schedule."""
+    one = Acts("loop", count_down)
+    workflow = WorkflowBuilder(one, max_supersteps=10**6).add_edge(one, one, condition=lambda n: n >= 0).build()
+    seen: dict[tuple[int, str], list[AnyEvent]] = {}
+
+    async def run(n: int, options: Options) -> None:
+        case = n, options["mode"]
+        if case not in seen:
+            watcher = Watcher()
+            await workflow.run(n, record=watcher, **options)
+            seen[case] = watcher.events
+        (await workflow.replay(seen[case])).verify()
+
+    return run
+
+
 def checkpointed(storage: Callable[[Path], CheckpointStorage]) -> Run:
     """n supersteps with one delivery, each with a checkpoint, in a storage that is new for each run."""
     supersteps = loop(Acts("loop", count_down))
@@ -305,7 +322,7 @@ def in_thread() -> Run:
 
 def lock_order_analysis() -> Run:
     """The events of n nested holds, looked at afterwards."""
-    seen: dict[int, list[AnyEvent]] = {}
+    seen: dict[tuple[int, str], list[AnyEvent]] = {}
 
     async def act(ctx: WorkflowContext[Any, Any], n: int) -> None:
         for _ in range(n):
@@ -315,11 +332,12 @@ def lock_order_analysis() -> Run:
     workflow = WorkflowBuilder(Acts("only", act), state=KEYS).build()
 
     async def run(n: int, options: Options) -> None:
-        if n not in seen:
+        case = n, options["mode"]
+        if case not in seen:
             watcher = Watcher()
             await workflow.run(n, record=watcher, **options)
-            seen[n] = watcher.events
-        lock_orders(seen[n])
+            seen[case] = watcher.events
+        lock_orders(seen[case])
 
     return run
 
@@ -375,6 +393,7 @@ ROWS = [
     Cost("BAR-7", "`yield_output`, streamed", streamed()),
     Cost("DET-3", "`ctx.effect` of an async function that does nothing", alone(each(lambda ctx: ctx.effect(at_once)))),
     Cost("DET-3", "`ctx.random()`", alone(instants)),
+    Cost("DET-4", "the same as under BAR-1, recorded in either mode, replayed", replayed(), 300),
     Cost("DLK-5", "two nested holds, looked at after the run", lock_order_analysis()),
     Cost("SUB-1", "a superstep with one delivery to a sub-workflow of one executor", nested(), 300),
 ]
