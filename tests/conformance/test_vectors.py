@@ -138,7 +138,7 @@ class Engine:
 def test_an_engine_that_does_nothing_holds_nothing(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepscope.conformance.stage.PATIENCE", 0.0)
     monkeypatch.setattr("stepscope.conformance.stage.IMPATIENCE", 0.0)
-    quiet = Ran(outputs=[], state={}, supersteps=0, digest="", terminals=[], streamed=[])
+    quiet = Ran(outputs=[], state={}, supersteps=0, digest="", terminals=[], streamed=[], replayed="identical")
     assert try_vector(Engine(quiet), vector).outcome == "violated"
 
 
