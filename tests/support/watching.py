@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,21 @@ class Watcher:
         ended = [e for e in self.events if e.kind == "handler-ended"]
         ended.sort(key=lambda e: e.inv)  # type: ignore[union-attr]
         return [(e.executor, e.outcome) for e in ended]  # type: ignore[union-attr]
+
+
+class Trap(Watcher):
+    """Cancels `task`, the run, when its n-th event comes."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+        self.task: asyncio.Task[Any] | None = None
+        self.sprung = False
+
+    def append(self, event: AnyEvent) -> None:
+        super().append(event)
+        if len(self.events) == self.at and self.task is not None:
+            self.sprung = self.task.cancel()
 
 
 def comparable(events: Sequence[AnyEvent]) -> list[tuple[Any, ...]]:

@@ -12,33 +12,18 @@ from hypothesis import strategies as st
 
 from stepscope import StateKey, SuperstepError, Workflow, WorkflowExecutor
 from stepscope.drivers.options import Mode
-from stepscope.events import AnyEvent, HandlerEnded, HandlerStarted, RunEnded, SuperstepCompleted
+from stepscope.events import HandlerEnded, HandlerStarted, RunEnded, SuperstepCompleted
 from support.random_runs import Jitter, Program, build, first_message, programs
 from support.ruled import Meeting, check_run, spin, until
 from support.stream_rules import check_stream
 from support.virtual_time import run_virtual
-from support.watching import Watcher
+from support.watching import Trap, Watcher
 from support.workflows import Context, Seen, ThreadNode, alone, full, sending, siblings
 
 pytestmark = pytest.mark.filterwarnings("ignore::stepscope.WorkflowWarning")
 both_modes = pytest.mark.parametrize("mode", ["concurrent", "deterministic"])
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 whole = settings(quick, max_examples=full(50, 1000))
-
-
-class Trap(Watcher):
-    """Cancels the run when its n-th event comes."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__()
-        self.at = at
-        self.task: asyncio.Task[Any] | None = None
-        self.sprung = False
-
-    def append(self, event: AnyEvent) -> None:
-        super().append(event)
-        if len(self.events) == self.at and self.task is not None:
-            self.sprung = self.task.cancel()
 
 
 async def cancelled_at(workflow: Workflow, message: object, trap: Trap, **options: Any) -> bool:
