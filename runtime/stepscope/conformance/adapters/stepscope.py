@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
@@ -15,7 +16,7 @@ from stepscope.conformance.vector import Run
 
 from .stepscope_program import built
 from .stepscope_storage import Storage
-from .stepscope_watch import Watcher, described, kind_of_finding
+from .stepscope_watch import Heard, Watcher, described, kind_of_finding
 
 CARRIED = (
     "mode",
@@ -40,21 +41,30 @@ class StepscopeAdapter:
 
     async def run(self, program: p.Program, message: Any, how: Run, stage: Stage) -> Ran:
         """See `Adapter`."""
-        ran = Ran()
-        workflow = _workflow(program, stage, ran)
-        if workflow is None:
-            return ran
-        storage = None if how.checkpoints == "none" else Storage(stage, how.checkpoints)
-        watcher = Watcher(stage)
-        await unless_stopped(how, _told(ran, watcher, _first(workflow, message, how, stage, watcher, storage)))
-        if storage is not None and (how.resume_from is not None or (how.resume and ran.outputs is None)):
-            await _resume(program, how, stage, ran, watcher, storage)
-        if how.replay:
-            await _replay(program, how, stage, ran, watcher)
-        if ran.outputs is None:
-            ran.outputs, ran.state, ran.supersteps = watcher.outputs, watcher.state, watcher.supersteps
-        ran.terminals = watcher.terminals
+        heard, logger = Heard(stage), logging.getLogger("stepscope")
+        logger.addHandler(heard)
+        try:
+            return await _run(program, message, how, stage)
+        finally:
+            logger.removeHandler(heard)
+
+
+async def _run(program: p.Program, message: Any, how: Run, stage: Stage) -> Ran:
+    ran = Ran()
+    workflow = _workflow(program, stage, ran)
+    if workflow is None:
         return ran
+    storage = None if how.checkpoints == "none" else Storage(stage, how.checkpoints)
+    watcher = Watcher(stage)
+    await unless_stopped(how, _told(ran, watcher, _first(workflow, message, how, stage, watcher, storage)))
+    if storage is not None and (how.resume_from is not None or (how.resume and ran.outputs is None)):
+        await _resume(program, how, stage, ran, watcher, storage)
+    if how.replay:
+        await _replay(program, how, stage, ran, watcher)
+    if ran.outputs is None:
+        ran.outputs, ran.state, ran.supersteps = watcher.outputs, watcher.state, watcher.supersteps
+    ran.terminals = watcher.terminals
+    return ran
 
 
 def _workflow(program: p.Program, stage: Stage, ran: Ran) -> Workflow | None:

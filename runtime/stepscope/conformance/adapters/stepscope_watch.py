@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, get_args
 
 from stepscope import errors
@@ -52,6 +53,20 @@ def kind_of_finding(kind: str) -> Kind:
     """A finding's kind in the suite's words."""
     known: dict[str, Kind] = {one: one for one in get_args(Kind)}
     return "state-conflict" if kind == "write-conflict" else known.get(kind, "other")
+
+
+class Heard(logging.Handler):
+    """What the runtime's logger says from WARNING up, as it says it: a blocked loop, while it is blocked (PAR-3)."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Speaks to the stage."""
+        super().__init__(logging.WARNING)
+        self._stage = stage
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record, in whichever thread."""
+        text = record.getMessage()
+        self._stage.report("blocked-loop" if "blocked the event loop" in text else "other", text)
 
 
 class Watcher:
