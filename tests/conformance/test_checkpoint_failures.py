@@ -73,6 +73,15 @@ async def test_BAR_6_the_run_fails_and_goes_on_from_the_last_that_was_written(re
         assert committed(again) == committed(whole)
 
 
+async def test_BAR_6_a_resumed_run_goes_on_from_where_it_was_resumed() -> None:
+    storage = Full(2, error=OSError("no space\nleft"))
+    with pytest.raises(CheckpointError):
+        await run(three(), 7, checkpoints=storage)
+    (latest,) = (await storage.list_checkpoints())[-1:]
+    with pytest.raises(CheckpointError, match=f"no space left; resume from '{latest.checkpoint_id}'"):
+        await three().resume(storage)
+
+
 @in_every_mode
 async def test_BAR_6_with_continue_the_run_goes_on_and_says_so(options: Options) -> None:
     storage = Full(0, 2)

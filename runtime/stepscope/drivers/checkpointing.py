@@ -62,8 +62,10 @@ class Keeping:
 class Keeper:
     """Takes one run's checkpoints."""
 
-    def __init__(self, keeping: Keeping, kernel: Kernel, options: RunOptions, seed: int, payload: Value) -> None:
-        """Of the run whose root scope is `kernel`."""
+    def __init__(
+        self, keeping: Keeping, kernel: Kernel, options: RunOptions, seed: int, payload: Value, last: str = ""
+    ) -> None:
+        """Of the run whose root scope is `kernel`; `last` is the checkpoint it was resumed from, if any."""
         self._keeping = keeping
         self._kernel = kernel
         self._fails = options.on_checkpoint_error == "fail"
@@ -75,7 +77,7 @@ class Keeper:
         """Values known to be readable again, by identity; they are kept, so that no other gets their id."""
         self._outputs = 0
         """How many outputs are known to be, from the first on: there are only ever more."""
-        self._last = ""
+        self._last = last
 
     async def keep(self, run_id: str) -> None:
         """Take a checkpoint of the barrier the kernel is at.
@@ -116,7 +118,8 @@ class Keeper:
     def _failed(self, failure: BaseException) -> None:
         kernel = self._kernel
         why = str(failure) if isinstance(failure, WorkflowError) else f"{type(failure).__name__}: {failure}"
-        what = f"the checkpoint of superstep {kernel.superstep} could not be written: {why.rstrip('.')}"
+        why = " ".join(why.split()).rstrip(".")
+        what = f"the checkpoint of superstep {kernel.superstep} could not be written: {why}"
         kernel.report.not_kept(f"{what}.")
         if not self._fails:
             return

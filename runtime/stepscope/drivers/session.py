@@ -90,8 +90,9 @@ class Session:
             self._payload = resumed.payload
             resumed.apply(self._kernel)
         self._seed = options.drawn_seed
+        last = "" if resumed is None else resumed.info.checkpoint_id
         self._keeper = (
-            None if checkpoints is None else Keeper(checkpoints, self._kernel, options, self._seed, self._payload)
+            None if checkpoints is None else Keeper(checkpoints, self._kernel, options, self._seed, self._payload, last)
         )
         started = run_started(
             plan, self._journal, options, self._seed, self._payload,
