@@ -223,6 +223,12 @@ def test_dlk_4_a_sub_workflow_that_stalls_is_reported_by_itself() -> None:
     assert report.scope > 0
 
 
+def test_dlk_4_what_happens_inside_a_sub_workflow_is_a_sign_of_life_of_its_host() -> None:
+    seen, clock = ran(lambda: siblings({"sub": WorkflowExecutor(siblings({"x": _operations}), id="sub")}))
+    assert seen.result.findings == []
+    assert not clock.reports
+
+
 def test_dlk_4_one_that_stalls_with_its_host_is_in_the_hosts_table() -> None:
     def workflow() -> Workflow:
         inner = siblings({"x": _for_ever_nothing})

@@ -1,14 +1,9 @@
-"""Every clause of the semantics is in the specification, in the runtime's docstrings, and in a test; or listed as pending.
-
-A clause is pending as long as its probe says that the runtime has not got it. When one arrives, its probe fails here,
-and the specification's mark, this list, a docstring and a test have to follow.
-"""
+"""Every clause of the semantics is in the specification, in the runtime's docstrings, and in a test."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -23,25 +18,6 @@ CLAUSES = [f"{family}-{number}" for family, count in FAMILIES.items() for number
 SECTION = {
     section[:5]: section for section in re.split(r"^### ", SPECIFICATION, flags=re.MULTILINE) if section[:5] in CLAUSES
 }
-
-
-def reports(kind: str) -> bool:
-    """Whether any module of the runtime makes findings of this kind."""
-    naming = {"findings", "conformance", "replay"}  # they name kinds of findings, and make none
-    modules = [
-        path for path in RUNTIME.rglob("*.py") if path.relative_to(RUNTIME).with_suffix("").parts[0] not in naming
-    ]
-    return any(f'"{kind}"' in path.read_text() for path in modules)
-
-
-PENDING: dict[str, Callable[[], bool]] = {
-    "PAR-3": lambda: reports("blocked-loop"),
-}
-"""Clauses that this version does not enforce, and how to tell that it does."""
-
-
-PARTLY: dict[str, Callable[[], bool]] = {}
-"""Clauses that are enforced in part, and how to tell that the rest is there."""
 
 
 @cache
@@ -100,21 +76,14 @@ def test_a_clause_says_what_it_guarantees_what_not_and_why(clause: str) -> None:
         assert "in this version" in section.lower()
 
 
-@pytest.mark.parametrize("clause", [clause for clause in CLAUSES if clause not in {*PENDING, *PARTLY}])
+@pytest.mark.parametrize("clause", CLAUSES)
 def test_a_clause_in_force_is_in_a_docstring_and_in_a_test(clause: str) -> None:
     assert clause in named(docstrings())
     assert clause in clauses_with_tests()
 
 
-def test_pending_clauses_are_those_that_the_specification_marks() -> None:
-    assert [clause for clause in CLAUSES if STATUS[clause] == "not in this version"] == list(PENDING)
-    assert [clause for clause in CLAUSES if STATUS[clause].startswith("in part")] == list(PARTLY)
-
-
-@pytest.mark.parametrize("clause", [*PENDING, *PARTLY])
-def test_a_pending_clause_is_really_pending(clause: str) -> None:
-    arrived = {**PENDING, **PARTLY}[clause]()
-    assert not arrived, f"{clause} has arrived: say so in docs/semantics.md, and take it off this list"
+def test_every_clause_is_in_force() -> None:
+    assert {clause: status for clause, status in STATUS.items() if status != "in force"} == {}
 
 
 def test_nothing_names_a_clause_that_does_not_exist() -> None:

@@ -20,6 +20,7 @@ from ..journal import Journal
 from ..kernel import Inboxes, Invocation, Kernel, Plan
 from ..kernel.ops import BeginEffect, EndEffect, Op
 from ..values import Value
+from . import blocked
 from .describe import error_info
 from .effects import Effect, EffectFuture, perform, thread_future
 from .options import RunOptions
@@ -55,6 +56,8 @@ class Driver(ABC):
         """Those whose timeout has fired, until they end (PAR-4)."""
         self.begin: Callable[[Invocation], asyncio.Task[None]] = self.task
         """How to start an invocation."""
+        self.blocking_places: set[tuple[str, str, str, int]] = set()
+        """Where handlers of this run were found to block the event loop: executor, part, file, line (PAR-3)."""
 
     # -- what differs --------------------------------------------------------------------------------------------
 
@@ -80,8 +83,13 @@ class Driver(ABC):
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """While the run lasts: look after it by time, as far as time plays a part."""
-        yield
+        """While the run lasts: notice by time what only time shows (PAR-3)."""
+        threshold = self.options.block_threshold
+        if threshold is None:
+            yield
+        else:
+            with blocked.WATCHDOG.watching(self, threshold):
+                yield
 
     @contextmanager
     def round(self, kernel: Kernel, inboxes: Inboxes, host: Invocation | None) -> Iterator[Round]:

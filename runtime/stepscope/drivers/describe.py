@@ -74,6 +74,25 @@ def running_in(thread: int | None, code: CodeType) -> str:
     return "its thread"
 
 
+def program_frames(inner: FrameType, code: CodeType | None) -> list[traceback.FrameSummary]:
+    """The program's own frames of a running thread, outermost first: from the handler that is `code`, or from where the
+    event loop called the program. None if it is not there any more.
+    """
+    frames: list[tuple[FrameType, int]] = []
+    frame: FrameType | None = inner
+    while frame is not None:
+        if code is None and frame.f_code.co_filename == asyncio.events.__file__:
+            break
+        if not _is_ours(frame.f_code.co_filename):
+            frames.append((frame, frame.f_lineno))
+        if frame.f_code is code:
+            break
+        frame = frame.f_back
+    else:
+        return []
+    return traceback.StackSummary.extract(iter(frames[::-1]))
+
+
 def _at(handler: FrameType, inner: FrameType, itself: str) -> str:
     """A handler's line, and what it called there; `itself` if it is in no other function."""
     what = itself if inner is handler else inner.f_code.co_qualname

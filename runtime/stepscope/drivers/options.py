@@ -38,6 +38,8 @@ class Options(TypedDict, total=False):
     """How long cancelled handlers may take to end (BAR-3)."""
     timeout: float | None
     """How long a handler that has no `timeout` of its own may take (PAR-4); None for as long as it likes."""
+    block_threshold: float | None
+    """How long an async handler may block the event loop before it is reported (PAR-3); None to never report it."""
     on_checkpoint_error: OnCheckpointError
     """What a checkpoint that cannot be written does to the run: "fail", the default, or "continue" (BAR-6)."""
 
@@ -54,6 +56,7 @@ class RunOptions:
     on_stall: OnStall = "report"
     cancel_grace: float = 5.0
     timeout: float | None = None
+    block_threshold: float | None = 0.25
     on_checkpoint_error: OnCheckpointError = "fail"
 
     @classmethod
@@ -83,6 +86,8 @@ class RunOptions:
             seconds("cancel_grace", self.cancel_grace)
         if self.timeout is not None:
             seconds("timeout", self.timeout)
+        if self.block_threshold is not None:
+            seconds("block_threshold", self.block_threshold)
 
     @property
     def drawn_seed(self) -> int:
@@ -109,6 +114,7 @@ class RunOptions:
             "stall_timeout": self.stall_timeout,
             "on_stall": self.on_stall,
             "timeout": self.timeout,
+            "block_threshold": self.block_threshold,
             "on_checkpoint_error": self.on_checkpoint_error,
         }
 

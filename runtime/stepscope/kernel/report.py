@@ -198,6 +198,14 @@ class Reporter:
             locks=sorted({ticket.key for inv in invocations for ticket in inv.tickets}),
         )  # fmt: skip
 
+    def blocked(self, inv: Invocation, what: str, seconds: float, stack: str) -> None:
+        """PAR-3."""
+        self.found(
+            "blocked-loop", "PAR-3", f"{what} blocked the event loop for {seconds:.2f} s: {stack}.",
+            "Make the handler a plain def, which runs in a thread, or give the work to ctx.effect as a plain function.",
+            executors=[inv.executor],
+        )  # fmt: skip
+
     def stalled(self, inv: Invocation, seconds: float, awaits: str, others: str, *, passed: bool) -> None:
         """DET-1, DLK-4."""
         what = "its turn was passed on" if passed else "it keeps its turn"
