@@ -17,6 +17,25 @@ from .declared import classes_in, has_fields
 from .executor import Executor
 
 
+class _Types(Types):
+    """Finds a class by its name without the module too: a script's is ``__main__``, and another when it is imported."""
+
+    def __init__(self, workflow: str, declared: Iterable[type], *, source: str, error: type[WorkflowError]) -> None:
+        declared = list(declared)
+        super().__init__(workflow, declared, source=source, error=error)
+        self._bare: dict[str, set[type]] = {}
+        for cls in declared:
+            self._bare.setdefault(cls.__qualname__, set()).add(cls)
+
+    def find(self, name: str) -> type | None:
+        """See `Types`."""
+        found = super().find(name)
+        if found is None and isinstance(name, str):
+            alike = self._bare.get(name.rpartition(":")[2], set())
+            found = next(iter(alike)) if len(alike) == 1 else None
+        return found
+
+
 class RecordedTypes:
     """Makes the program's own objects of recorded values."""
 
@@ -26,7 +45,7 @@ class RecordedTypes:
         self._types = self._made()
 
     def _made(self) -> Types:
-        return Types(self._workflow, self._known, source="recording", error=WorkflowError)
+        return _Types(self._workflow, self._known, source="recording", error=WorkflowError)
 
     def restored(self, data: bytes, where: str) -> Value:
         """The value as an object. Raises `WorkflowError`, beginning with `where`, for what cannot be one."""

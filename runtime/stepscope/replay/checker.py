@@ -67,7 +67,11 @@ class Checker:
             self.graphs.append((expected.graph, event.graph))
         if expected is not None and self.comparison.same(expected, event):
             self.steps += 1
-            self.script.advance()
+            try:
+                self.script.advance()
+            except WorkflowError as problem:  # the recording cannot be read on
+                self.fail(problem)
+                return
             self.over = self.script.expected is None
             self.moved()
         elif isinstance(expected, RunEnded) and _came_from_outside(expected, event):

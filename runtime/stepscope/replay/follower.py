@@ -126,6 +126,7 @@ class Follower(ParkingDriver):
         self.refuse_parked(inv)
         for call in self._calls.pop(inv, ()):
             call.put()  # refused by the fence
+        self._open(inv)  # one that was abandoned may stand there
         self._active.discard(inv)
         if index is not None:
             if this.kernel.failures:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from ..events import HandlerInfo
+from .same import LEFT_OUT
 
 Read: TypeAlias = Callable[[str], str | None]
 """Text of a source file by its name; None if there is none."""
@@ -43,7 +44,7 @@ class Sources:
 @lru_cache(maxsize=16)
 def _parsed(text: str | None) -> ast.Module | None:
     try:
-        return None if text is None else ast.parse(text)
+        return None if text is None or LEFT_OUT in text else ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "open": "open",
     "info": "info",
     "check": "check",
+    "replay": "replay",
     "export": "export",
     "conformance": "conformance",
     "completion": "completion",

@@ -79,6 +79,23 @@ class Check(_Shape):
     findings: list[FindingShape]
 
 
+class DivergenceShape(_Shape):
+    """Where a replay went another way; see `stepscope.ReplayDivergence`."""
+
+    step: int
+    expected: str
+    actual: str
+    cause: str
+
+
+class ReplayShape(_Shape):
+    """``stepscope replay --json``."""
+
+    outcome: Literal["identical", "diverged"]
+    steps: int
+    divergence: DivergenceShape | None
+
+
 class RunError(_Shape):
     """What ended a run."""
 
