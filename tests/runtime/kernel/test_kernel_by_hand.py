@@ -20,7 +20,8 @@ from stepscope import (
     handler,
 )
 from stepscope.events import BarrierArrived, Committed, Delivered, Found, HandlerStarted, Sent, SuperstepCompleted
-from stepscope.kernel.ops import Get, Send
+from stepscope.kernel.model import HoldRecord
+from stepscope.kernel.ops import Acquire, Add, BeginEffect, EndEffect, Get, Op, Release, Send, Set, Update, Yield
 from support.kernels import Hand, plan_of, value
 from support.workflows import Node, relay
 
@@ -74,6 +75,38 @@ def test_an_operation_before_the_start_or_after_the_end_is_refused_and_changes_n
     hand.kernel.close()
     assert hand.kernel.open() == []
     assert [one.finding for one in hand.of(Found)] == ["escaped-task"]  # said once
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        (Get("key", None, 0), "get 'key'"),
+        (Set("key", value(1), 0), "set 'key'"),
+        (Set("key", None, 0), "delete 'key'"),
+        (Add("key", value(1), 0), "add to 'key'"),
+        (Update("key", int, 0), "update 'key'"),
+        (Acquire(("k0", "k1"), 0), "hold 'k0', 'k1'"),
+        (Release(HoldRecord(("k0", "k1"), 0), False, 0), "release 'k0', 'k1'"),
+        (Send(value(1), None, 0), "send"),
+        (Send(value(1), "b", 0), "send to 'b'"),
+        (Yield(value(1), 0), "yield an output"),
+        (BeginEffect("fetch", 0), "effect fetch"),
+        (EndEffect(1, "fetch", None, None), "effect fetch"),
+    ],
+    ids=lambda one: type(one).__name__ if not isinstance(one, str) else one,
+)
+def test_what_came_too_late_is_named(operation: Op, words: str) -> None:
+    hand = pair()
+    inv = hand.inv("a")
+    hand.kernel.end(inv, "completed")
+    with pytest.raises(SuperstepOverError) as caught:
+        hand.kernel.apply(inv, operation)
+    assert str(caught.value).startswith(
+        "executor 'a': an operation came after invocation 1 had ended (superstep 1 or before)"
+    )
+    (found,) = hand.of(Found)
+    assert found.message == f"'a': {words} came after the handler (invocation 1) had ended; it was refused."
+    assert (found.clause, found.executors) == ("BAR-2", ["a"])
 
 
 def test_a_failed_superstep_can_be_opened_again_as_it_was() -> None:
