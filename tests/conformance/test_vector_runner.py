@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from math import factorial
 from typing import Any
 
@@ -104,6 +105,21 @@ class Hanging:
 
 def test_a_run_that_does_not_end_is_hung() -> None:
     (seen,) = observe(Hanging(), vector(GATE, {}, limit=0.05))
+    assert seen.ran.error is not None
+    assert seen.ran.error.kind == "hung"
+
+
+class Stuck:
+    """An engine that blocks its event loop for ever."""
+
+    async def run(self, program: Program, message: Any, how: Run, stage: Stage) -> Ran:
+        threading.Event().wait(30)
+        raise AssertionError
+
+
+def test_a_run_that_blocks_its_loop_for_ever_does_not_block_the_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepscope.conformance.runner.STUCK", 0.05)
+    (seen,) = observe(Stuck(), vector(GATE, {}, limit=0.05))
     assert seen.ran.error is not None
     assert seen.ran.error.kind == "hung"
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +18,8 @@ from .operations import Unsupported
 from .stage import Stage
 from .vector import CLAUSES, Run, Vector, vectors
 
+STUCK = 5.0
+"""Seconds that a run gets beyond its limit, to end when it is cancelled; then it is left behind with its thread."""
 LEFT_BEHIND = 1.0
 """Seconds that tasks a handler left behind get to end, once the run is over."""
 
@@ -118,13 +121,22 @@ def observe(adapter: Adapter, vector: Vector) -> list[Observation]:
 
 
 def _run(adapter: Adapter, vector: Vector, run: Run) -> Observation:
-    """One run on an event loop of its own. Raises `Unsupported`."""
+    """One run on an event loop and a thread of its own: an engine may block both. Raises `Unsupported`."""
     stage = Stage(list(run.schedule), run.jitter)
     director = threading.Thread(target=stage.play, name="schedule", daemon=True)
-    try:
-        ran = asyncio.run(_bounded(adapter, vector, run, stage, director))
-    finally:
-        stage.open_all()
+    done: Future[Ran] = Future()
+
+    def whole() -> None:
+        try:
+            done.set_result(asyncio.run(_bounded(adapter, vector, run, stage, director)))
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=whole, name=vector.id, daemon=True).start()
+    ended, _ = wait([done], vector.limit + STUCK)
+    stage.open_all()
+    stuck = Ran(error=Report(kind="hung", text="the run does not even react to being cancelled"))
+    ran = done.result() if ended else stuck
     if stage.unsupported:
         raise Unsupported(stage.unsupported)
     ran.reports = [*stage.reports, *ran.reports]
