@@ -156,7 +156,7 @@ MUTATIONS = [
              ("parallelism", "par_2"), "a thread loses the context variables"),
     Mutation("PAR-3", "drivers/base.py", "        if threshold is None:\n            yield\n", "        if True:\n            yield\n",
              ("blocked_loop", "while_it_does"), "nobody looks"),
-    Mutation("PAR-3", "drivers/blocked.py", "            inv.kernel.report.blocked(inv, str(found.owner), lasted, chain)\n", "            pass\n",
+    Mutation("PAR-3", "drivers/blocked.py", "            inv.kernel.report.blocked(inv, str(found.owner), found.lasted, chain)\n", "            pass\n",
              ("blocked_loop", "while_it_does"), "there is no finding"),
     Mutation("PAR-3", "drivers/pulse.py", "task is not self.task or not self.pinged", "not self.pinged",
              ("blocked_loop", "many_short_ones"), "many short handlers are taken for a long one"),

@@ -136,6 +136,15 @@ async def test_par_3_many_short_ones_in_one_go_are_not_one_long_one(dog: Dog, sa
     assert (reports(seen), said) == ([], [])
 
 
+async def test_par_3_each_of_several_in_one_go_is_reported(dog: Dog, said: list[str]) -> None:
+    seen = await watch(siblings({"a": blocks(dog, 0.4), "b": blocks(dog, 0.1), "c": blocks(dog, 0.8)}), 0)
+    assert [report.executors for report in reports(seen)] == [["a"], ["c"]]
+    assert len(said) == 2
+    first, second = (float(report.message.partition(" for ")[2].split()[0]) for report in reports(seen))
+    assert 0.29 < first <= 0.4
+    assert 0.69 < second <= 0.8
+
+
 async def test_par_3_a_handler_that_lets_others_go_on_in_between_is_not(dog: Dog, said: list[str]) -> None:
     async def polite(_: Any, ctx: Context) -> None:
         for _ in range(10):

@@ -41,8 +41,9 @@ _DEBUGGERS = frozenset({"bdb", "pdb", "pydevd", "_pydevd_bundle", "debugpy", "ip
 class _Blocked:
     """A step that was found to block: who is told when it is over. A place is told once a run."""
 
-    def __init__(self, driver: Driver, owner: Owner, stack: list[traceback.FrameSummary]) -> None:
-        self.driver = driver
+    def __init__(self, task: Task, driver: Driver, owner: Owner, stack: list[traceback.FrameSummary]) -> None:
+        self.task = task
+        self.lasted = 0.0
         self.owner = owner
         self.stack = stack
         place = (owner.inv.executor, owner.part, stack[0].filename, stack[0].lineno or 0)
@@ -58,7 +59,8 @@ class _Watched:
         self.thread = threading.get_ident()
         self.drivers: dict[Driver, float] = {}
         """With their thresholds."""
-        self.found: _Blocked | None = None
+        self.found: list[_Blocked] = []
+        """Since the last answer: several steps may block, one after another, before the loop gets to the ping."""
         self._dog = dog
         self._clock = _clock_of_this_thread()
         self.pulse: Pulse[Task] = Pulse(0.0, dog.now(), self._worked())
@@ -77,8 +79,11 @@ class _Watched:
             self.pulse.interval = interval
             ping = self.pulse.look(task, self._dog.now(), self._worked())
             lasted = self.pulse.lasted
-            if task is not None and self.found is None:
-                self.found = found = self._blame(task, lasted)
+            known = self.found[-1] if self.found and self.found[-1].task is task else None
+            if known is not None:
+                known.lasted = lasted
+            elif task is not None:
+                found = self._blame(task, lasted)
             if ping:
                 try:
                     self.loop.call_soon_threadsafe(self._answer)
@@ -96,18 +101,25 @@ class _Watched:
                 continue
             stack = program_frames(frame, None if owner.part else owner.inv.handler.code)
             if stack:
-                return _Blocked(driver, owner, stack)
+                self.found.append(_Blocked(task, driver, owner, stack))
+                self.found[-1].lasted = lasted
+                return self.found[-1]
         return None
 
     def _answer(self) -> None:
         """In the loop: it goes on."""
         with self._dog.lock:
+            last = self.pulse.task
             lasted = self.pulse.answer(self._dog.now())
-            found, self.found = self.found, None
-        if found is not None and not found.known:
+            told, self.found = self.found, []
+        for found in told:
+            if found.known:
+                continue
+            if found.task is last:
+                found.lasted = lasted
             chain = " > ".join(f"{frame.name} ({Path(frame.filename).name}:{frame.lineno})" for frame in found.stack)
             inv = found.owner.inv
-            inv.kernel.report.blocked(inv, str(found.owner), lasted, chain)
+            inv.kernel.report.blocked(inv, str(found.owner), found.lasted, chain)
 
 
 class Watchdog:
