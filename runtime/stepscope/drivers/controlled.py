@@ -122,7 +122,7 @@ class ControlledDriver(UnwindingDriver):
     def asked(self, effect: Effect) -> None:
         """See `Driver`."""
         self._asked.append(effect)
-        effect.future.on_watched = lambda: self._look_later(effect.inv)
+        effect.future.on_watched = lambda: self.look_later(effect.inv)
 
     def dropped(self, effect: Effect) -> None:
         """See `Driver`."""
@@ -136,7 +136,18 @@ class ControlledDriver(UnwindingDriver):
         if self._timers:
             self._count(effect.inv)
 
-    def _look_later(self, inv: Invocation) -> None:
+    def admit_within(self, this: Round) -> Invocation | None:
+        """See `UnwindingDriver`."""
+        waited_for = (one for one in self._asked if one.inv in this.running and one.inv in self.idle)
+        first = next((one for one in waited_for if one.future.watched), None)
+        if first is None or not first.over:
+            return None
+        self._asked.remove(first)
+        self._admit(first)
+        return first.inv
+
+    def look_later(self, inv: Invocation) -> None:
+        """See `UnwindingDriver`."""
         self.loop.call_soon(self._look, inv, _HOPS)
 
     def _look(self, inv: Invocation, hops: int) -> None:
@@ -254,7 +265,7 @@ class ControlledDriver(UnwindingDriver):
         if self.turns.holder is not inv:
             return
         if inv in self._effects:
-            self._look_later(inv)
+            self.look_later(inv)
         timer = self.loop.call_later(self.options.stall_timeout, self._stalled, inv)
         await self.turns.over(inv, timer, at_once=inv in self.parked)  # another of its tasks may be at a schedule point
 
@@ -283,11 +294,15 @@ class ControlledDriver(UnwindingDriver):
             await self.turns.wait_for_news(None)
             return
         self._asked.popleft()
+        if self._admit(effect):
+            await self._turn_over(effect.inv)
+
+    def _admit(self, effect: Effect) -> bool:
+        """Admit a result; whether it is its invocation's turn now."""
         inv = effect.inv
         waited = inv in self.idle
         if waited:
             self.idle.discard(inv)
             self.turns.give(inv)
         self.admit(effect)
-        if waited:
-            await self._turn_over(inv)
+        return waited

@@ -28,6 +28,16 @@ class UnwindingDriver(ParkingDriver):
     def resume(self, inv: Invocation) -> bool:
         """Perform the pending operation of `inv`; False if it has to wait instead of going on."""
 
+    @abstractmethod
+    def admit_within(self, this: Round) -> Invocation | None:
+        """Admit the effect that a cancelled handler waits for, in its clean-up say, and that was asked for first, if it
+        has its result; gives who goes on with it.
+        """
+
+    @abstractmethod
+    def look_later(self, inv: Invocation) -> None:
+        """Find out soon whether the one that has the turn waits for its effects."""
+
     async def unwind(self, this: Round) -> None:
         """Cancel and await the invocations of a failing superstep, one after another, each for a while."""
         for inv in sorted(this.running, key=lambda inv: inv.id):
@@ -70,12 +80,18 @@ class UnwindingDriver(ParkingDriver):
         """Wait until it gives its turn back; abandon it when its grace is over."""
         if self.turns.holder is inv and not self._late(inv):
             timer = self.loop.call_at(self.stopped[inv], self.turns.changed, inv)
+            if inv in self._effects:
+                self.look_later(inv)
             await self.turns.over(inv, timer, at_once=at_once)
         if inv in inv.round.running and self._late(inv):
             self._give_up_one(inv.round, inv)
 
     async def _wait_for_one(self, this: Round) -> None:
         """All are cancelled and none can go on: wait for news until the first one's grace is over."""
+        inv = self.admit_within(this)
+        if inv is not None:
+            await self._settle_in(inv, at_once=inv in self.parked)
+            return
         first = min(this.running, key=lambda inv: (self.stopped[inv], inv.id))
         left = self.stopped[first] - self.loop.time()
         if left <= 0 or not await self.turns.wait_for_news(left):
