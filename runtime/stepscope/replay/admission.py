@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType
 from typing import Any, Protocol, get_type_hints
 
@@ -35,12 +35,14 @@ class Results:
         """`types` are those that the workflow declares."""
         self._types = types
         self._learnt: set[CodeType] = set()
+        self._names: dict[tuple[Invocation, int], Mapping[str, Any]] = {}
 
-    def learn(self, function: Callable[..., Any]) -> None:
-        """An effect calls this: its return annotation declares what may come."""
+    def learn(self, inv: Invocation, number: int, function: Callable[..., Any]) -> None:
+        """An effect calls this: its return annotation declares what may come, its module names what it may raise."""
         while isinstance(function, functools.partial):
             function = function.func
         function = getattr(function, "__func__", function)
+        self._names[inv, number] = getattr(function, "__globals__", {})
         code = getattr(function, "__code__", None)
         if code is None or code in self._learnt:
             return
@@ -65,10 +67,11 @@ class Results:
     def outcome(self, loop: asyncio.AbstractEventLoop, inv: Invocation, event: EffectEnded) -> asyncio.Future[Any]:
         """What the effect's work would have come to: its result and its error. Raises as `value` does."""
         done: asyncio.Future[Any] = loop.create_future()
+        names = self._names.pop((inv, event.number), {})
         if event.error is None:
             done.set_result((self.value(inv, event).fresh(), None))
             return done
-        error = raised_again(event.error, _globals_of(inv))
+        error = raised_again(event.error, [_globals_of(inv), names])
         if isinstance(error, asyncio.CancelledError):
             done.cancel()
         else:
@@ -76,7 +79,7 @@ class Results:
         return done
 
 
-def _globals_of(inv: Invocation) -> dict[str, Any]:
+def _globals_of(inv: Invocation) -> Mapping[str, Any]:
     """Names of the module of an invocation's handler."""
-    function = getattr(inv.handler, "function", None)
-    return dict(getattr(function, "__globals__", {}))
+    names: Mapping[str, Any] = getattr(getattr(inv.handler, "function", None), "__globals__", {})
+    return names

@@ -20,7 +20,7 @@ from ..events import (
     StateRead,
     StateWritten,
 )
-from ..values import Tree, Value
+from ..values import Value
 from .checker import Mismatch
 from .graphs import differences
 from .same import Comparison
@@ -119,24 +119,15 @@ class Causes:
 
 def _only_order_differs(recorded: Event, now: AnyEvent, rest: list[AnyEvent]) -> bool:
     """Whether what happens now was recorded for later, or is the recorded value with its items in another order."""
-    if type(recorded) is type(now) and any(
-        isinstance(before, Value) and isinstance(after, Value) and before != after and _permuted(before, after)
-        for before, after in ((getattr(recorded, name), getattr(now, name)) for name in recorded.__struct_fields__)
-    ):
-        return True
-    if isinstance(now, HandlerEnded):
+    if type(recorded) is not type(now) or isinstance(now, HandlerEnded):
         return False
-    # sends and messages are numbered in their order
-    known = Comparison()
-    return any(
-        type(later) is type(now) and not set(known.differing(later, now)) - {"message", "number"} for later in rest[1:]
-    )
+    pairs = ((getattr(recorded, name), getattr(now, name)) for name in recorded.__struct_fields__)
+    if any(isinstance(was, Value) and isinstance(value, Value) and _permuted(was, value) for was, value in pairs):
+        return True
+    known = Comparison()  # sends and outputs are numbered in their order
+    return any(not set(known.differing(later, now)) - {"message", "number"} for later in rest[1:])
 
 
 def _permuted(before: Value, after: Value) -> bool:
     a, b = before.tree(), after.tree()
-    return isinstance(a, list) and isinstance(b, list) and sorted(map(_key, a)) == sorted(map(_key, b))
-
-
-def _key(tree: Tree) -> str:
-    return repr(tree)
+    return isinstance(a, list) and isinstance(b, list) and a != b and sorted(map(repr, a)) == sorted(map(repr, b))

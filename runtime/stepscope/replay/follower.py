@@ -200,11 +200,11 @@ class Follower(ParkingDriver):
     def gate(self, inv: Invocation, *, at_end: bool) -> asyncio.Future[None]:
         """See `Keeper`."""
         gate = self.loop.create_future()
+        if inv.outcome is not None or self._checker.over:
+            gate.set_result(None)
+            return gate
         if at_end:
             self._at_end.add(inv)
-            if inv.outcome is not None or self._checker.over:
-                gate.set_result(None)
-                return gate
         self._gates[inv] = gate
         if inv in self._active:
             self._active.discard(inv)
@@ -231,7 +231,7 @@ class Follower(ParkingDriver):
 
     def begin_effect(self, effect: Effect, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Nothing is called (DET-3)."""
-        self._results.learn(function)
+        self._results.learn(effect.inv, effect.number, function)
 
     def asked(self, effect: Effect) -> None:
         """See `Driver`."""

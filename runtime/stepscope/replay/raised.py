@@ -1,15 +1,16 @@
 """Recorded errors of effects, raised again (DET-3).
 
 A recording has an exception's class name and text, and no name from a file is imported or looked up in other modules. The
-class is one of Python's own, one of ours, or one that the handler's module can name: a global of it, or an attribute of
-a module that is a global of it. Anything else becomes a `RecordedError`, which says what it stands for. No constructor runs.
+class is one of Python's own, one of ours, or one that the module of the handler, or of the effect's function, can name:
+a global of it, or an attribute of a module that is a global of it. Anything else becomes a `RecordedError` of that name.
+No constructor runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -22,11 +23,11 @@ class RecordedError(WorkflowError):
     """An effect failed in the recorded run, with an exception of a class that the handler's module does not name."""
 
 
-def raised_again(info: ErrorInfo, names: Mapping[str, Any]) -> BaseException:
-    """The exception; `names` are the globals of the handler that gets it."""
+def raised_again(info: ErrorInfo, scopes: Sequence[Mapping[str, Any]]) -> BaseException:
+    """The exception; `scopes` are the globals of the handler that gets it, and of the function that raised it."""
     if info.type == "CancelledError":
         return asyncio.CancelledError()
-    for cls in _classes(info.type, names):
+    for cls in _classes(info.type, scopes):
         try:
             error = cls.__new__(cls, info.message)
         except TypeError:  # it wants more than a text, as a group of exceptions does
@@ -37,11 +38,12 @@ def raised_again(info: ErrorInfo, names: Mapping[str, Any]) -> BaseException:
     return _saying(type(name, (RecordedError,), {"__module__": __name__}), info.message)
 
 
-def _classes(name: str, names: Mapping[str, Any]) -> Iterator[type[Exception]]:
+def _classes(name: str, scopes: Sequence[Mapping[str, Any]]) -> Iterator[type[Exception]]:
     """Exception classes of this name, the likeliest first."""
-    found = [names.get(name), getattr(builtins, name, None), getattr(errors, name, None)]
-    found += [cls for cls in names.values() if isinstance(cls, type) and cls.__name__ == name]
-    found += [vars(module).get(name) for module in names.values() if isinstance(module, ModuleType)]
+    found = [*(names.get(name) for names in scopes), getattr(builtins, name, None), getattr(errors, name, None)]
+    for names in scopes:
+        found += [cls for cls in names.values() if isinstance(cls, type) and cls.__name__ == name]
+        found += [vars(module).get(name) for module in names.values() if isinstance(module, ModuleType)]
     for cls in found:
         if isinstance(cls, type) and issubclass(cls, Exception) and cls.__name__ == name:
             yield cls
