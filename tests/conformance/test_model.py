@@ -22,10 +22,10 @@ from stepscope import (
     SuperstepError,
 )
 from stepscope.digest import digest_of_events
-from stepscope.events import Committed, HandlerEnded, HandlerStarted
+from stepscope.events import Committed, HandlerEnded, HandlerStarted, StateWritten
 from support.drawn_programs import lock_programs, programs
 from support.played_programs import workflow_of
-from support.programs import Program
+from support.programs import Actor, Fail, Hold, Link, Program, Send, Use
 from support.workflows import Jitter, Seen, full, watch
 
 MOST = 60
@@ -157,6 +157,25 @@ def _check_locks(examples: int) -> None:
         asyncio.run(run(Jitter(seed), mode="concurrent"))
 
     check()
+
+
+def test_a_block_that_was_left_before_its_handler_was_cancelled_left_no_event() -> None:
+    """Leaving the inner of two blocks with one key is no event. Where the sibling fails after that, both blocks' writes are
+    taken back at once, by the outer one.
+    """
+    inner = Hold(("l0",), (Use("set", "l0"),))
+    acting = Actor("f", "all", (Hold(("l0",), (Use("set", "l0"), inner)),))
+    actors = (Actor("h", "all", (Send(),)), Actor("c", "all", (Fail(0),)), acting)
+    program = Program(actors, (Link("fan-out", ("h",), ("c", "f"), (None, None)),), 1)
+
+    async def undone(seed: int) -> tuple[int, int]:
+        """How many writes there were, and how many were taken back."""
+        _, seen = await _both(program, None, mode="deterministic", seed=seed)
+        ops = [one.op for one in seen.of(StateWritten)]
+        return ops.count("set"), ops.count("undo")
+
+    seen = {asyncio.run(undone(seed)) for seed in range(300)}
+    assert {(1, 1), (2, 2), (2, 1)} <= seen
 
 
 IN_EITHER_STATE = pytest.mark.parametrize("live", [False, True], ids=["snapshot", "live"])

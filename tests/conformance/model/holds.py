@@ -92,6 +92,13 @@ class Holds(ABC):
         inv.blocks.append(Block(keys, {key: self.memory.get(inv.name, key) for key in keys}))
         return True
 
+    def shows_nothing(self, inv: Invocation) -> bool:
+        """Whether leaving the innermost block well is no event, and yet something: an outer one answers for its writes."""
+        if not inv.blocks:
+            return False
+        block = inv.blocks[-1]
+        return bool(block.wrote) and all(len(self.held[key]) > 1 for key in block.keys)
+
     def _leave(self, inv: Invocation, failed: bool) -> None:
         """All or nothing: undo, or let the enclosing block answer for the writes."""
         block = inv.blocks.pop()

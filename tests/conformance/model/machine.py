@@ -38,10 +38,20 @@ from .routing import Buffers, Delivery, Sent, ranks, route
 class Model(Holds):
     """One run. After `begin`, call `step` with any of `ready()` until `over`."""
 
-    def __init__(self, program: Program, stayed: Callable[[int, str], list[int]] = lambda inv, key: []) -> None:
-        """`stayed` says who of the cancelled still waits for a key when an invocation lets it go."""
+    def __init__(
+        self,
+        program: Program,
+        stayed: Callable[[int, str], list[int]] = lambda inv, key: [],
+        left: Callable[[int], bool] = lambda inv: False,
+    ) -> None:
+        """`stayed` says who of the cancelled still waits for a key when an invocation lets it go.
+
+        `left` says of one that is cancelled whether it had left a block before: to leave one whose keys an outer block
+        holds shows nowhere.
+        """
         self.program = program
         self.stayed = stayed
+        self.left = left
         self.rank = ranks(program)
         super().__init__(Memory(self.rank))
         self.superstep = 0
@@ -203,6 +213,8 @@ class Model(Holds):
     def _cancel(self, inv: Invocation, let_go: bool) -> None:
         """A sibling failed (BAR-3): out of the queue, and what was handed over goes on to the next (STA-5)."""
         inv.cancelled = True
+        while inv.waits is None and inv.given is None and self._left_unseen(inv):
+            pass
         given, inv.given = inv.given, None
         if inv.waits is not None:
             waiting, inv.waits = inv.waits, None
@@ -217,6 +229,19 @@ class Model(Holds):
         elif inv.pending[0] == "leave":  # whatever happens, a block that is being left is left
             self._leave(inv, failed=True)
         self._advance(inv, None, Cancelled())
+
+    def _left_unseen(self, inv: Invocation) -> bool:
+        """Let it leave its innermost block, if that shows nowhere and it is said to have done so before its end."""
+        between = (("pause",), ("leave", False))
+        if inv.pending not in between or not self.shows_nothing(inv) or not self.left(inv.number):
+            return False
+        while inv.pending == ("pause",):
+            self._advance(inv, None, None)
+        if inv.pending != ("leave", False):
+            return False
+        self._leave(inv, failed=False)
+        self._advance(inv, None, None)
+        return True
 
     def _perform(self, inv: Invocation) -> None:
         """The pending operation, now or when its key is handed over."""
