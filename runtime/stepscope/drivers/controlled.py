@@ -247,7 +247,7 @@ class ControlledDriver(UnwindingDriver):
         elif parked.op is not None:
             try:
                 result = inv.kernel.apply(inv, parked.op)
-            except Exception as raised:
+            except BaseException as raised:  # what an update function raises is its handler's, whatever it is
                 error = raised
             if type(result) is Ticket:
                 parked.ticket = result

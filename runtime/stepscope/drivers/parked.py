@@ -48,7 +48,8 @@ class ParkingDriver(Driver):
             if error is None:
                 waiter.set_result(result)
             else:
-                waiter.set_exception(error)
+                refused = isinstance(error, StopIteration)  # by a future, as by a coroutine
+                waiter.set_exception(RuntimeError("an operation raised StopIteration") if refused else error)
 
         parked = self._add(inv, op, answer, joins, waiter)
         try:

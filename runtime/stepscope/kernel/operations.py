@@ -84,7 +84,7 @@ class Operations:
         """A plain operation's turn has come; the key is not held at this moment."""
         try:
             ticket.result = self._apply[type(ticket.op)](ticket.inv, ticket.op)
-        except Exception as error:
+        except BaseException as error:  # it is the waiting handler's, not that of whoever let the key go
             ticket.error = error
         ticket.done = True
 
