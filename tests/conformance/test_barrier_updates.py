@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepscope import StateKey, SuperstepError
+from stepscope.events import HandlerEnded
 from support.stream_rules import check_stream
 from support.workflows import Act, Context, Options, ThreadNode, alone, in_every_mode, siblings, watch
 
@@ -38,7 +39,7 @@ async def test_bar_3_an_update_function_that_raises(options: Options, error: Bas
         seen = await watch(workflow, 0, **options)
         assert isinstance(seen.error, SuperstepError)
         check_stream(seen.events)
-        assert [event.outcome for event in seen.events if event.kind == "handler-ended"] == ["failed"]
+        assert [event.outcome for event in seen.of(HandlerEnded)] == ["failed"]
 
 
 @every_error
@@ -59,6 +60,6 @@ async def test_bar_3_it_is_the_one_that_waited_who_fails(options: Options, error
     seen = await watch(siblings(acts, state=LIVE), 0, **options)
     assert isinstance(seen.error, SuperstepError)
     check_stream(seen.events)
-    ends = {event.executor: event.outcome for event in seen.events if event.kind == "handler-ended"}
+    ends = {event.executor: event.outcome for event in seen.of(HandlerEnded)}
     assert ends["updates"] == "failed"
     assert ends.get("holds") in (None, "completed", "cancelled")
