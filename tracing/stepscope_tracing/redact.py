@@ -154,7 +154,7 @@ class Redactor:
             return REDACTED
         if isinstance(tree, list):
             return [self._tree(f"{place}.{i}", item) for i, item in enumerate(tree)]
-        if isinstance(tree, dict):
+        if isinstance(tree, dict) and not _is_leaf(tree):
             if "$dict" in tree:
                 return {"$dict": [[k, self._tree(f"{place}.{_name(k)}", v)] for k, v in tree["$dict"]]}
             if len(tree) == 2 and "fields" in tree:  # a dataclass or model: its fields are named as in the program
@@ -179,13 +179,21 @@ class Redactor:
         """A tree without what was left out elsewhere: a leaf that contains it goes whole."""
         if self._secret is None:
             return tree
-        if isinstance(tree, dict):
+        if isinstance(tree, dict) and not _is_leaf(tree):
             return {self.scrub(k) if isinstance(k, str) else k: self._scrub_tree(v) for k, v in tree.items()}
         if isinstance(tree, list):
             return [self._scrub_tree(item) for item in tree]
         if any(self._secret.search(leaf) for leaf in _leaves(tree)):
             return REDACTED
         return tree
+
+
+def _is_leaf(tree: dict[str, Tree]) -> bool:
+    """Whether it stands for one value, such as a date or an enum's member, which is kept or left out whole."""
+    if "$enum" in tree:
+        return True
+    tag = next(iter(tree), "")
+    return len(tree) == 1 and tag[:1] == "$" and tag not in ("$dict", "$tuple", "$set", "$frozenset")
 
 
 def _name(key: Tree) -> str:

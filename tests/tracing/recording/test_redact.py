@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import decimal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +82,25 @@ def test_one_rule_is_enough_for_a_secret_that_shows_up_elsewhere_later(path: Pat
         assert failed == ErrorInfo(
             "builtins:ValueError", "bad password '‹redacted›'", "Traceback: bad password '‹redacted›'\n", "b"
         )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [dt.date(2026, 1, 1), dt.datetime(2026, 1, 1, 9), uuid.UUID(int=2**100), decimal.Decimal("123456.78")],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_that_is_stored_as_a_text_goes_whole_when_it_shows_up_again(path: Path, value: object) -> None:
+    one = Stream("a", payload={"due": value}, keys=[snapshot("k", None)])
+    (inv,) = one.begin()
+    one.start(inv)
+    one.set(inv, "k", {"due": value, "n": 1})
+    one.end(inv)
+    one.commit()
+    record(path, one.finish(), "input")
+    with Recording.open(path) as recording:
+        run = recording.run()
+        assert run.state_at(run.last)["k"].value.tree() == {"due": {"$redacted": True}, "n": 1}
+        run.events()
 
 
 @pytest.mark.parametrize(
