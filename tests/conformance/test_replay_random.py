@@ -57,7 +57,7 @@ def _replay_many(family: str, mode: str, count: int, number: int, *, racing: boo
     done = 0
 
     @settings(
-        max_examples=20 * count, deadline=None, database=None, suppress_health_check=_ALL, phases=[Phase.generate]
+        max_examples=60 * count, deadline=None, database=None, suppress_health_check=_ALL, phases=[Phase.generate]
     )
     @seed(number)
     @given(strategy, st.integers(0, 1 << 30))
