@@ -80,6 +80,13 @@ class ConvergenceError(WorkflowError):
     executors: tuple[str, ...]
 
 
+class RecordedError(WorkflowError):
+    """In a replay: an effect failed in the recorded run, with an exception of a class that the code at hand does not name.
+
+    What is raised is of a subclass with the recorded class's name, and has the recorded text (DET-3).
+    """
+
+
 class ReplayDivergence(WorkflowError):
     """Replaying a recording came to something else than was recorded (DET-4).
 

@@ -15,12 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from .. import errors
-from ..errors import WorkflowError
+from ..errors import RecordedError
 from ..events import ErrorInfo
-
-
-class RecordedError(WorkflowError):
-    """An effect failed in the recorded run, with an exception of a class that the handler's module does not name."""
 
 
 def raised_again(info: ErrorInfo, scopes: Sequence[Mapping[str, Any]]) -> BaseException:

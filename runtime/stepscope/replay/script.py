@@ -42,6 +42,14 @@ def owner(event: Event) -> int:
     return inv
 
 
+def _is_cancelled(chapter: list[AnyEvent]) -> bool:
+    if len(chapter) < 2:
+        return False
+    failed, ended = chapter[-2:]
+    cancelled = isinstance(ended, RunEnded) and not ended.scope and ended.status == "cancelled"
+    return cancelled and isinstance(failed, SuperstepFailed) and not failed.scope
+
+
 class Script:
     """See the module."""
 
@@ -56,6 +64,8 @@ class Script:
         self._ended: dict[int, HandlerEnded] = {}
         self._failed: dict[tuple[int, int], int] = {}
         self._early: set[int] = set()
+        self.cancelled = False
+        """Whether the run was cancelled from outside in this superstep."""
         self.last: AnyEvent | None = None
         """The newest event that has happened again."""
         self._turn_page()
@@ -72,6 +82,7 @@ class Script:
             self._held = next(self._source, None)
             if isinstance(self._held, SuperstepStarted) and not self._held.scope:
                 break
+        self.cancelled = _is_cancelled(chapter)
         self._owners = [owner(event) for event in chapter]
         for at in range(len(chapter) - 2, -1, -1):
             if isinstance(event := chapter[at], Found) and event.finding == "lock-not-released":
@@ -138,11 +149,3 @@ class Script:
             if isinstance(event, SuperstepFailed) and (event.scope, event.superstep) == (scope, superstep):
                 return event.errors
         return []
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the run was cancelled from outside in this superstep."""
-        for before, event in zip(self._chapter, self._chapter[1:], strict=False):
-            if isinstance(event, RunEnded) and not event.scope and event.status == "cancelled":
-                return isinstance(before, SuperstepFailed) and not before.scope
-        return False
