@@ -68,11 +68,13 @@ class EventLog:
         return found
 
     def _extent(self, superstep: int, scope: int) -> tuple[int, int]:
-        """First and last event that can belong to a superstep; superstep 0 is what comes before the first."""
+        """First and last event that can belong to a superstep; those before the first belong to what was before it."""
         spans = self._spans(scope)
         position = spans.numbered(superstep)
         if position is None:
-            return (1, spans[0].first if len(spans) else self._blocks.last) if superstep == 0 else (1, 0)
+            if not len(spans):
+                return 1, self._blocks.last
+            return (1, spans[0].first) if superstep < spans[0].superstep else (1, 0)
         following = spans[position + 1].first - 1 if position + 1 < len(spans) else self._blocks.last
         return spans[position].first, following
 

@@ -343,3 +343,10 @@ def test_events_that_are_no_run_are_refused() -> None:
     for wrong in ([], events[1:], [*events[:3], *events[4:]]):
         with pytest.raises(RecordingError, match="these events are no run"):
             Run.of_events(wrong)
+
+
+def test_what_comes_before_the_first_superstep_of_a_resumed_run_belongs_to_the_one_before() -> None:
+    run = Run.of_events(random_stream(random.Random(1), resumed=True))
+    resumed = run.event(2)
+    assert isinstance(resumed, ev.Resumed)
+    assert run.events(superstep=resumed.superstep) == [resumed]
