@@ -514,6 +514,7 @@ async def test_DET_4_another_graph_is_told_at_the_first_step(change: Callable[[]
     found = await diverges(build(change()), await recorded(workflow, 0))
     assert found.step == 1
     assert words in found.cause
+    assert found.expected != found.actual
 
 
 async def test_DET_4_a_condition_that_changed_is_told_at_the_barrier() -> None:

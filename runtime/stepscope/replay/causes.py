@@ -71,8 +71,6 @@ class Causes:
 
     def _start(self, recorded: RunStarted, now: RunStarted) -> str:
         found = differences(recorded.graph, now.graph)
-        if recorded.workflow != now.workflow:
-            found.insert(0, f"it is workflow {now.workflow!r} and not {recorded.workflow!r}")
         if found:
             return f"The graph is another than the recorded one: {'; '.join(found)}."
         return "The input is not stored as it was: its class has changed."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from ..events import EdgeInfo, ExecutorInfo, GraphInfo, KeyInfo
 from ..values import text
+from .same import same_type
 
 
 def differences(before: GraphInfo, now: GraphInfo) -> list[str]:
     """Short clauses; empty if the graphs are the same but for where the source is."""
     found = []
+    if before.name != now.name:
+        found.append(f"it is workflow {now.name!r} and not {before.name!r}")
     if before.start != now.start:
         found.append(f"the input goes to {now.start!r} and not to {before.start!r}")
     found += _executors(before.executors, now.executors)
@@ -30,14 +33,21 @@ def _executors(before: list[ExecutorInfo], now: list[ExecutorInfo]) -> list[str]
 
 
 def _handlers(before: ExecutorInfo, now: ExecutorInfo) -> list[str]:
-    def shown(one: ExecutorInfo) -> list[tuple[str, str, str, float | None]]:
-        return [(each.name, each.message_type, each.runs, each.timeout) for each in one.handlers]
-
     if before.kind != now.kind:
         return [f"executor {now.id!r} is a {now.kind} and not a {before.kind}"]
-    if shown(before) != shown(now):
-        return [f"the handlers of {now.id!r} have other names, message types, kinds or timeouts"]
-    return []
+    then, today = [one.name for one in before.handlers], [one.name for one in now.handlers]
+    if then != today:
+        return [f"the handlers of {now.id!r} are {', '.join(today)} and not {', '.join(then)}"]
+    found = []
+    for was, one in zip(before.handlers, now.handlers, strict=True):
+        where = f"handler {one.name!r} of {now.id!r}"
+        if not same_type(was.message_type, one.message_type):
+            found.append(f"{where} takes {one.message_type} and not {was.message_type}")
+        if was.runs != one.runs:
+            found.append(f"{where} runs as a {one.runs} and not as a {was.runs}")
+        if was.timeout != one.timeout:
+            found.append(f"{where} has the timeout {one.timeout} and not {was.timeout}")
+    return found
 
 
 def _edges(before: list[EdgeInfo], now: list[EdgeInfo]) -> list[str]:

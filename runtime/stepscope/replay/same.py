@@ -22,6 +22,7 @@ _UNCOMPARED: dict[type, frozenset[str]] = {
     HandlerInfo: frozenset({"file", "line"}),
     ErrorInfo: frozenset({"traceback", "file", "line"}),
 }
+_MODULES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 _CLASSES = frozenset({"$data", "$model", "$named", "$enum"})
 _TAGGED = [tag.encode() for tag in ("$redacted", *sorted(_CLASSES))]
 _NEVER = frozenset({"seq", "t", "line"})
@@ -48,8 +49,11 @@ class Comparison:
         return [
             name
             for name in recorded.__struct_fields__
-            if name not in skipped and not self._equal(getattr(recorded, name), getattr(now, name))
+            if name not in skipped and not self._same_field(name, getattr(recorded, name), getattr(now, name))
         ]
+
+    def _same_field(self, name: str, recorded: Any, now: Any) -> bool:
+        return same_type(recorded, now) if name == "message_type" else self._equal(recorded, now)
 
     def _equal(self, recorded: Any, now: Any) -> bool:
         if isinstance(recorded, Value) and isinstance(now, Value):
@@ -65,7 +69,8 @@ class Comparison:
 
     def _text(self, recorded: str, now: str) -> bool:
         if LEFT_OUT not in recorded:
-            return _ADDRESS.sub("0x", recorded) == _ADDRESS.sub("0x", now)
+            script = "__main__." in recorded or "__main__." in now
+            return _neutral(recorded) == _neutral(now) or (script and same_type(recorded, now))
         self.unknown += 1
         first, *between, last = recorded.split(LEFT_OUT)
         at, end = len(first), len(now) - len(last)
@@ -87,6 +92,16 @@ class Comparison:
         if isinstance(recorded, list) and isinstance(now, list):
             return len(recorded) == len(now) and all(map(self._tree, recorded, now))
         return bool(recorded == now)
+
+
+def _neutral(text: str) -> str:
+    """Without addresses of objects."""
+    return _ADDRESS.sub("0x", text)
+
+
+def same_type(recorded: str, now: str) -> bool:
+    """Whether names of types are the same, but for modules: one that is run as a script, or loaded by path, has others."""
+    return recorded == now or _MODULES.sub("", recorded) == _MODULES.sub("", now)
 
 
 def _bare(name: Tree) -> Tree:

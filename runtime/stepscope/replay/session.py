@@ -18,6 +18,7 @@ from .admission import Restores, Results
 from .causes import Causes
 from .checker import Checker
 from .follower import Follower
+from .graphs import differences
 from .report import ReplayReport
 from .resumed import go_on
 from .same import left_out
@@ -109,5 +110,9 @@ def _divergence(checker: Checker, causes: Causes) -> ReplayDivergence | None:
     recorded = found.recorded
     expected = "nothing more" if recorded is None else in_words(recorded)
     actual = found.stuck if found.now is None else in_words(found.now)
+    if isinstance(recorded, RunStarted) and isinstance(found.now, RunStarted):
+        other = differences(recorded.graph, found.now.graph)
+        if other:
+            expected, actual = f"the recorded graph of workflow {recorded.workflow!r}", f"another: {other[0]}"
     step = 0 if recorded is None else recorded.seq
     return ReplayDivergence(step, expected, actual, causes.of(found, checker.script))

@@ -50,7 +50,7 @@ SHOP = """
 
     def racer(name: str):
         @executor(id=name)
-        async def race(order: Order, ctx: WorkflowContext[Never, str]) -> None:
+        async def race(order: Order | list[Order], ctx: WorkflowContext[Never, str]) -> None:
             seen = await ctx.state.get("sold")
             await asyncio.sleep(0)
             await ctx.state.set("sold", [*seen, name])
