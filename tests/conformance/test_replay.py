@@ -310,6 +310,39 @@ async def test_DET_4_a_run_that_was_cancelled_from_outside(options: Options) -> 
 
 
 @in_every_mode
+async def test_DET_4_a_stall_that_failed_the_run(options: Options) -> None:
+    async def hangs(x: int, ctx: Context) -> None:
+        async with ctx.state.hold("a"):
+            await ctx.state.set("a", 1)
+            await asyncio.sleep(100)
+
+    async def waits(x: int, ctx: Context) -> None:
+        await ctx.state.get("b")
+        async with ctx.state.hold("a"):
+            pass
+
+    events = await again(siblings({"h": hangs, "w": waits}, state=LIVE), stall_timeout=0.05, on_stall="fail", **options)
+    assert any(isinstance(one, RunEnded) and one.status == "failed" for one in events)
+
+
+@in_every_mode
+async def test_DET_4_a_handler_that_waits_for_a_key_no_longer_than_it_likes(options: Options) -> None:
+    async def keeps(x: int, ctx: Context) -> None:
+        async with ctx.state.hold("a"):
+            await ctx.sleep(0.1)
+
+    async def tries(x: int, ctx: Context) -> None:
+        try:
+            async with asyncio.timeout(0.02):
+                async with ctx.state.hold("a"):
+                    pass
+        except TimeoutError:
+            await ctx.yield_output("no")
+
+    await again(siblings({"k": keeps, "t": tries, "u": tries}, state=LIVE), **options)
+
+
+@in_every_mode
 async def test_DET_4_a_handler_that_was_abandoned(options: Options) -> None:
     tasks: list[asyncio.Task[Any]] = []
     over = False

@@ -94,7 +94,7 @@ class Follower(TellingDriver):
         if waited is not None:
             return waited or None
         if self.to_be_cancelled(inv, event):
-            self.cancel(root if self.script.cancelled else inv.round)
+            self.cancel_around(inv)
             return None
         if ends_abandoned(self.script, inv.id, event):
             self._abandon(inv)
@@ -178,8 +178,8 @@ class Follower(TellingDriver):
         if inv.cancelling or inv in self.have_children or isinstance(event, EffectEnded):
             return
         parked = self.parked.of(inv)
-        if parked and all(one.ticket is not None and not one.ticket.done for one in parked):
-            raise Stuck(self._where(inv))
+        if parked and all(one.op and one.ticket and not one.ticket.done and fits(one.op, event) for one in parked):
+            raise Stuck(self._where(inv))  # for anything else a timeout of its own may have taken it out of the queue
         awaited = self.awaits.get(inv)
         if isinstance(awaited, EffectFuture) and not awaited.done():
             raise Stuck(self._where(inv))

@@ -33,7 +33,8 @@ class TellingDriver(HeldDriver):
         chain = self.around(inv)
         for one, inner in zip(chain, [*chain[1:], None], strict=True):
             if one.round.failing and not one.cancelling:
-                if not self.stays and self._is_on_its_way(one) and not ends_abandoned(self.script, inv.id, event):
+                goes_on = not (self.stays or self.cancelled) and self._is_on_its_way(one)
+                if goes_on and not ends_abandoned(self.script, inv.id, event):
                     return self.options.stall_timeout
                 self.stop(one)
                 return 0.0
@@ -53,16 +54,35 @@ class TellingDriver(HeldDriver):
             return False
         if isinstance(event, HandlerEnded) and event.outcome in ("cancelled", "abandoned"):
             return True
-        if not self.script.cancelled or not is_unwinding(self.script, inv.id, event):
+        if not is_unwinding(self.script, inv.id, event):
             return False
+        if not self.script.cancelled and any(self._fails_at(one) is not None for one in self.around(inv)):
+            return False  # that will come, and has not come yet
         return not any(fits(parked.op, event) == 2 for parked in self.pending(inv))  # type: ignore[arg-type]
 
+    def _fails_at(self, inv: Invocation) -> int | None:
+        """The event at which its superstep fails, if one of its handlers does."""
+        kernel = inv.round.kernel
+        return self.script.failure(kernel.scope, kernel.superstep)
+
+    def cancel_around(self, inv: Invocation) -> None:
+        """What ended a superstep came from no handler: a cancellation of the run, or a stall that failed it."""
+        rounds = [one.round for one in self.around(inv)]
+        if self.script.cancelled:
+            self.cancel(rounds[0])
+            return
+        for this in rounds:
+            errors = self.script.errors_of(this.kernel.scope, this.kernel.superstep)
+            if errors and self.script.failure(this.kernel.scope, this.kernel.superstep) is None:
+                for error in errors:
+                    this.kernel.fail(WorkflowError(error.message))
+                self.cancel(this)
+                return
+        self.cancel(rounds[-1])
+
     def cancel(self, this: Round) -> None:
-        """What ended the superstep came from no handler: a cancellation of the run, or a stall that failed it."""
+        """End a superstep that no handler failed."""
         self.cancelled = True
-        if not self.script.cancelled:
-            for error in self.script.errors_of(this.kernel.scope, this.kernel.superstep):
-                this.kernel.fail(WorkflowError(error.message))
         self.fail(this)
 
     def _abandon(self, inv: Invocation) -> None:
