@@ -12,7 +12,7 @@ from ..drivers.describe import awaited_in
 from ..drivers.effects import EffectFuture
 from ..drivers.options import RunOptions
 from ..drivers.round import Round
-from ..events import AnyEvent, EffectEnded, HandlerEnded, HandlerStarted, LockReleased, LockWaiting, TimedOut
+from ..events import AnyEvent, EffectEnded, HandlerEnded, HandlerStarted, TimedOut
 from ..journal import Journal
 from ..kernel import Inboxes, Invocation, Kernel
 from .admission import Results
@@ -90,6 +90,9 @@ class Follower(TellingDriver):
         inv = self.known.get(number)
         if inv is None or not inv.running:
             raise Stuck(f"invocation {number} is not at work")
+        gone = self.gone_from_queue(inv, event)
+        if gone is not None:
+            return None if self.open(gone) else self.tell_of_failure(gone, event) or self.options.stall_timeout
         waited = self.tell_of_failure(inv, event)
         if waited is not None:
             return waited or None
@@ -137,9 +140,6 @@ class Follower(TellingDriver):
         """Let an invocation act until the event has happened."""
         if inv.handler.runs == "thread" and inv.cancelling and inv not in self.told:
             return None if self.open(inv) else self.options.stall_timeout
-        gone = self._gone_from_queue(inv, event)
-        if gone is not None:
-            return None if self.open(gone) else self.tell_of_failure(gone, event) or self.options.stall_timeout
         calls = self.calls.get(inv)
         if calls:
             calls.popleft().put()
@@ -162,16 +162,6 @@ class Follower(TellingDriver):
             return None
         self._see_whether_stuck(inv, event)
         return _LOOK_AROUND if pending or inv in self.gates else self.options.stall_timeout
-
-    @staticmethod
-    def _gone_from_queue(inv: Invocation, event: AnyEvent) -> Invocation | None:
-        """Somebody who waits for a key here and was cancelled meanwhile in the recorded run, which makes no event."""
-        if not isinstance(event, (LockReleased, LockWaiting)):
-            return None
-        for key, _, queue in inv.kernel.table():
-            if key == event.key:
-                return next((one for one in queue if one is not inv and one.id not in event.queue), None)
-        return None
 
     def _see_whether_stuck(self, inv: Invocation, event: AnyEvent) -> None:
         """Raises `Stuck` where nothing that may come can help."""

@@ -24,7 +24,7 @@ from ..drivers.threads import Question
 from ..drivers.timeouts import Countdown
 from ..drivers.turns import Turns
 from ..errors import WorkflowError
-from ..events import AnyEvent, EffectEnded, LockReleased, TimedOut
+from ..events import AnyEvent, EffectEnded, LockReleased, LockWaiting, TimedOut
 from ..journal import Journal
 from ..kernel import Invocation, Ticket
 from ..kernel.ops import Acquire, BeginEffect, EndEffect, Op
@@ -166,7 +166,7 @@ class HeldDriver(ParkingDriver):
             return True  # a host: it has to pass its cancellation on
         event = self.script.expected
         if event is not None and self.script.actor == inv.id:
-            return not self.is_to_be_stopped(inv, event)
+            return not self.is_to_be_stopped(inv, event) and self.gone_from_queue(inv, event) is None
         return self._is_free(inv, awaited)
 
     def _is_free(self, inv: Invocation, awaited: Any) -> bool:
@@ -306,6 +306,16 @@ class HeldDriver(ParkingDriver):
             return  # its thread was cancelled before it ran again
         self.parked.remove(parked)
         parked.answer(ticket.result, ticket.error)
+
+    @staticmethod
+    def gone_from_queue(inv: Invocation, event: AnyEvent) -> Invocation | None:
+        """Somebody who waits for a key here and was cancelled meanwhile in the recorded run, which makes no event."""
+        if not isinstance(event, (LockReleased, LockWaiting)):
+            return None
+        for key, _, queue in inv.kernel.table():
+            if key == event.key:
+                return next((one for one in queue if one is not inv and one.id not in event.queue), None)
+        return None
 
     def pending(self, inv: Invocation) -> list[Parked]:
         """Its operations that have not been performed."""
