@@ -322,7 +322,7 @@ MUTATIONS = [
     Mutation("BAR-4", "kernel/kernel.py", "        self.journal.number_from(snapshot.invocations, snapshot.messages)\n", "",
              ("checkpoints", "numbers_on"), "invocations are numbered from the beginning again"),
     Mutation("BAR-4", "checkpoints/checkpoint.py", "if _hash(version, body) != digest:", "if False:",
-             ("checkpoints", "any_byte"), "the digest is not looked at"),
+             ("checkpoints", "one_byte_flipped"), "the digest is not looked at"),
     Mutation("BAR-4", "checkpoints/checkpoint.py", "if held.info != info:", "if False:",
              ("checkpoints", "another_name"), "a checkpoint may be another than the storage says"),
     Mutation("BAR-4", "drivers/resuming.py", "    if changed:\n", "    if False:\n",

@@ -469,6 +469,17 @@ async def test_BAR_4_many_changes_are_counted() -> None:
     assert "more such changes" in said
 
 
+@pytest.mark.parametrize("at", [0, 0.02, 0.1, 0.3, 0.6, 0.9, 1])
+async def test_BAR_4_a_checkpoint_with_one_byte_flipped_is_refused(at: float) -> None:
+    """In its mark, version, digest and contents: without a search, so that a breakage is noticed at once."""
+    storage = await kept_by(three(), mode="deterministic")
+    info, body = await storage.load((await storage.list_checkpoints())[2].checkpoint_id)
+    flipped = bytearray(body)
+    flipped[round(at * (len(body) - 1))] ^= 1
+    await storage.save(info, bytes(flipped))
+    assert "is damaged" in await refusal(three(), storage, info.checkpoint_id)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_BAR_4_a_checkpoint_with_any_byte_changed_is_refused(data: st.DataObject) -> None:
