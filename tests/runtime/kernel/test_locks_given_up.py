@@ -54,6 +54,26 @@ def test_who_is_refused_a_key_gives_back_what_it_took_on_its_way() -> None:
     entered(hand.hold("c", "k0"))
 
 
+def test_a_task_that_enters_while_another_of_its_handler_waits_behind_it_is_refused_and_that_is_reported() -> None:
+    """x waits for k1, which w holds, and with another task for k0, in front of w. Given k0, x would wait for itself."""
+    hand = Hand.siblings("owx", LIVE)
+    first = entered(hand.hold("o", "k0"))
+    entered(hand.hold("w", "k1"))
+    one, two = waits(hand.get("x", "k1")), waits(hand.hold("x", "k0"))
+    w = waits(hand.get("w", "k0"))
+    hand.line = 7
+    hand.release("o", first)
+    assert isinstance(two.error, DeadlockError)
+    assert two.error.cycle == (("w", "k1", "k0"), ("x", "k0", "k1"))
+    (found,) = hand.of(Found)
+    assert (found.executors, found.locks) == (["w", "x"], ["k0", "k1"])
+    assert released(hand) == [("o", "k0", "exit", 7), ("x", "k0", "ended", 0)]
+    assert w.done
+    assert w.error is None
+    assert not one.done
+    assert owners(hand) == [("k1", "w")]
+
+
 def test_who_is_refused_at_once_is_told_where_it_asked() -> None:
     hand, _ = crossed()
     hand.line = 8

@@ -187,6 +187,22 @@ def test_a_fan_in_says_for_whom_it_waits_and_how_many_where_they_are_many() -> N
     assert hand.open() == ["join"]
 
 
+class Lists(Executor):
+    """Takes a fan-in's groups only."""
+
+    @handler
+    async def lists(self, message: list[int], ctx: WorkflowContext[Any, Any]) -> None: ...
+
+
+def test_a_group_is_for_the_handler_that_takes_it() -> None:
+    hand, names = fan_in(2, Lists("lists"))
+    for number, name in enumerate(names):
+        hand.send(name, number)
+    hand.finish()
+    assert hand.open() == ["lists"]
+    assert hand.inv("lists").payload.fresh() == [0, 1]
+
+
 def test_a_group_that_its_target_does_not_take_is_dropped_member_by_member() -> None:
     hand, names = fan_in(2, Words("words"))
     for number, name in enumerate(names):

@@ -8,7 +8,7 @@ import pytest
 
 from stepscope import StateConflictError, StateKey, SuperstepError
 from stepscope.errors import UnstorableValueError
-from stepscope.events import Found, StateWritten, SuperstepFailed
+from stepscope.events import Committed, Found, StateWritten, SuperstepFailed
 from stepscope.kernel.model import HoldRecord
 from support.kernels import Hand, value
 
@@ -157,6 +157,15 @@ def test_contributions_are_merged_once_with_the_commit_however_often_they_are_re
     hand.open()
     hand.add("a", "r", 5)
     assert hand.get("a", "r") == 115
+
+
+def test_the_writers_of_a_live_key_are_named_in_rank_order() -> None:
+    hand = Hand.siblings("ba", LIVE)
+    for name in ("a", "b", "a"):
+        hand.update(name, "k0", lambda old: old + 1)
+    hand.finish()
+    (change,) = hand.of(Committed)[-1].changes
+    assert (change.key, change.old, change.new, change.writers) == ("k0", value(0), value(3), ["b", "a"])
 
 
 def test_values_of_a_superstep_that_fails_are_forgotten() -> None:
