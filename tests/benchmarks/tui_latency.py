@@ -18,9 +18,15 @@ from support.recorded import record
 
 KEYS = {
     "next event": "s", "previous event": "S", "next superstep": "n", "previous superstep": "N", "lane next": ".",
-    "lane previous": ",", "log down": "down", "log page down": "page-down", "next finding": "e", "finish handler": "o",
-    "cause": "[", "effect": "]", "to the end": "$", "to the start": "0",
+    "lane previous": ",", "log down": "down", "log page down": "page-down", "next finding": "e",
+    "cause": "[", "effect": "]",
 }  # fmt: skip
+
+BACKWARDS = ("previous event", "previous superstep", "lane previous", "cause")
+"""Keys that are pressed from the end on."""
+
+LINE = 400
+"""Bytes of an answer that only says something in the status line."""
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -56,15 +62,20 @@ def main() -> None:
             print(f"{'key':<22}{'first p50':>10}{'p95':>8}{'last p50':>10}{'p95':>8}{'bytes':>8}   (ms)")
             row("next event, at once", early)
             for name, key in KEYS.items():
+                terminal.press("$" if name in BACKWARDS else "0")  # so that each press has somewhere to go
+                terminal.settle(quiet=0.5)
                 row(name, [terminal.press(key, timeout=1.0) for _ in range(given.presses)])
+            there_and_back = [(terminal.press("$"), terminal.press("0")) for _ in range(given.presses)]
+            row("to the end", [there for there, _ in there_and_back])
+            row("to the start", [back for _, back in there_and_back])
             terminal.send("q")
             terminal.wait_exit()
 
 
 def row(name: str, answers: list[Answer]) -> None:
-    """One line of the table; presses that changed nothing on the screen are left out, and counted."""
-    told = [answer for answer in answers if answer.bytes]
-    silent = f"   {len(answers) - len(told)} silent" if len(told) < len(answers) else ""
+    """One line of the table; presses that had nowhere to go, and changed a line at most, are left out and counted."""
+    told = [answer for answer in answers if answer.bytes > LINE]
+    silent = f"   {len(answers) - len(told)} stayed" if len(told) < len(answers) else ""
     if len(told) < 2:
         print(f"{name:<22}{silent}")
         return
